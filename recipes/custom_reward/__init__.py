@@ -1,0 +1,1 @@
+"""The shortest example of training with a reward function of your own."""

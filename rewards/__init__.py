@@ -1,0 +1,1 @@
+"""Verdicts on model responses: extraction, graders, control arms, registry, the verl entry."""

@@ -1,0 +1,152 @@
+r"""Read a number as people and models write it, exactly, and never by evaluating text.
+
+In: a short string such as `$1,234.50`, `**42**.`, `2 1/2`, `\frac{3}{4}`, `1.5 \times 10^5`,
+`50\%`, `12 apples`, `3 million`. Out: a `Number` (an exact Fraction, and whether it was written
+as a percentage), or None when the whole string is not one number. No floats, no tolerance, no
+symbolic algebra; size is bounded before anything is computed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+MAX_CHARS: Final = 200  # longer is no final number
+MAX_EXPONENT: Final = 300  # 10**e of a hostile e must not be built
+
+_SCALES: Final = {
+    "hundred": 10**2,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
+# Words that make "12 or 13", "12 minus x" another statement than "12 of some unit".
+_NOT_UNITS: Final = frozenset(
+    "or and not no minus plus times over to of is if but wait e pi i factorial squared cubed "
+    "dozen half quarter third percent mod base".split()
+)
+
+_GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+"  # 0,042 may be a decimal comma: not read
+_DECIMAL = rf"(?:{_GROUPED}|\d+)(?:\.\d*)?|\.\d+"
+_NUMBER = re.compile(
+    rf"""
+    (?P<sign>[+-])?\s*
+    (?:
+        (?P<whole>\d+)\s+(?P<mnum>\d+)/(?P<mden>\d+)          # 2 1/2
+      | (?P<num>{_GROUPED}|\d+)\s*/\s*(?P<den>{_GROUPED}|\d+)
+      | (?P<decimal>{_DECIMAL})
+        (?:[eE](?P<exp>[+-]?\d+)|\s*[x*]\s*10\s*\^\s*(?P<pow>[+-]?\d+))?
+    )
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_UNIT = re.compile(r"(?:[A-Za-z]+(?:\^[23])?(?:\s+|$)){1,3}", re.ASCII)
+_ASSIGNMENT = re.compile(r"[A-Za-z]\s*=\s*", re.ASCII)
+_FRAC = re.compile(r"\\[dt]?frac\s*(?:\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d)\s*(\d))", re.ASCII)
+_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|textit)\s*\{([^{}]*)\}")
+_SPACES = re.compile(r"(?:\s|\\[,;:! ]|~|\\quad)+")
+_TYPOGRAPHY = str.maketrans({"−": "-", "–": "-", "×": "x", "\u00a0": " ", "\u202f": " "})
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An exact number.
+
+    Attributes:
+        value: as written; `50%` has the value 50.
+        percent: whether a percent sign, or the word, followed.
+    """
+
+    value: Fraction
+    percent: bool = False
+
+    def __str__(self) -> str:
+        """Integers and fractions as Python writes them: `42`, `-5/2`, `50%`."""
+        return f"{self.value}{'%' if self.percent else ''}"
+
+
+def _clean(text: str) -> str:
+    """Take off markup that does not change the value: Markdown, LaTeX wrappers, quotes."""
+    text = text.translate(_TYPOGRAPHY).strip()
+    text = re.sub(r"(?<=\d)(?:\\,|\\!|\{,\}|\\ )(?=\d{3}(?!\d))", ",", text)  # 1\,000  1{,}000
+    text = _TEXT.sub(r" \1 ", text)
+    text = text.replace("\\times", "x").replace("\\cdot", "*").replace("\\%", "%")
+    text = text.replace("\\left", "").replace("\\right", "").replace("^\\circ", "°")
+    text = re.sub(r"\^\s*\{\s*(\S+?)\s*\}", r"^\1", text)  # 10^{5}
+    text = re.sub(r"\\[()\[\]]", "", text)
+    text = _FRAC.sub(lambda m: f" {m[1] or m[3]}/{m[2] or m[4]} ", text)
+    text = _SPACES.sub(" ", text).strip()
+    previous = None
+    while previous != text:
+        previous = text
+        text = text.strip(" \"'`.,;:")
+        for mark in ("**", "__", "*", "_", "$"):
+            if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
+                text = text[len(mark) : -len(mark)]
+        text = text.removesuffix("**")  # what is left of "**Answer: 42**"
+    return text
+
+
+def _integer(digits: str) -> int:
+    return int(digits.replace(",", ""))
+
+
+def _value(match: re.Match[str]) -> Fraction | None:
+    """The magnitude that the match spells; None for a zero denominator or a hostile exponent."""
+    if match["whole"] is not None:
+        if int(match["mden"]) == 0:
+            return None
+        return int(match["whole"]) + Fraction(int(match["mnum"]), int(match["mden"]))
+    if match["num"] is not None:
+        bottom = _integer(match["den"])
+        return Fraction(_integer(match["num"]), bottom) if bottom else None
+    exponent = int(match["exp"] or match["pow"] or 0)
+    if abs(exponent) > MAX_EXPONENT:
+        return None
+    return Fraction(match["decimal"].replace(",", "")) * Fraction(10) ** exponent
+
+
+def _suffix(text: str) -> tuple[int, bool] | None:
+    """Scale and percent that the text after the number says; None if it is not just a unit."""
+    text = re.sub(r"\(\s*[A-Za-z ]+\s*\)$", "", text).strip()
+    if text in {"", "$", "€", "£", "°"}:
+        return 1, False
+    if text.lower() in {"%", "percent", "per cent"}:
+        return 1, True
+    words = text.split()
+    scale = _SCALES.get(words[0].lower(), 1)
+    rest = " ".join(words[1:] if scale != 1 else words)
+    if not rest:
+        return scale, False
+    if not _UNIT.fullmatch(rest) or _NOT_UNITS & set(rest.lower().split()):
+        return None
+    return (scale, False) if not set(_SCALES) & set(rest.lower().split()) else None
+
+
+def parse_number(text: str) -> Number | None:
+    """The number that the whole text says, or None.
+
+    Args:
+        text: an answer, markup and unit included; longer than 200 characters is refused.
+    """
+    if len(text) > MAX_CHARS:
+        return None
+    text = _clean(text)
+    text = _ASSIGNMENT.sub("", text, count=1) if _ASSIGNMENT.match(text) else text
+    negative = text.startswith("-")
+    text = text[1:].lstrip() if negative else text
+    text = re.sub(r"^(?:\\?[$€£¥]|USD )\s*", "", text)
+    match = _NUMBER.match(text)
+    if match is None or (negative and match["sign"]):
+        return None
+    value = _value(match)
+    tail = text[match.end() :]
+    suffix = _suffix(tail.strip())
+    if value is None or suffix is None:
+        return None
+    if match["sign"] == "-" or negative:
+        value = -value
+    return Number(value * suffix[0], suffix[1])
