@@ -1,0 +1,46 @@
+# Each target does its own set-up first: `make demo` and `make test` work in a fresh clone.
+#   PYTHON=python3.12   the interpreter to build .venv with (default: the first 3.11 or 3.12 found)
+#   HARDWARE=cpu|gpu    the stack to install (default: gpu where nvidia-smi lists a GPU, else cpu)
+#   ARGS="key=value"    more overrides for `make demo`, more options for the test targets
+
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+	&& { echo "$$p"; break; }; done)
+VENV := .venv/bin/python
+PYTEST := $(VENV) -m pytest
+SETUP_FLAGS = $(if $(HARDWARE),--hardware $(HARDWARE)) \
+	$(if $(filter file,$(origin PYTHON)),,--this-python)
+SETUP = py="$(PYTHON)"; test -n "$$py" || { \
+	echo "error: no Python 3.11 or 3.12 on PATH → make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+	exit 7; }; "$$py" -m launch.bootstrap $(SETUP_FLAGS)
+
+.PHONY: help setup setup-dev check test test-full bench demo
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install everything into .venv (idempotent; goes on after an interruption)
+	@$(SETUP)
+
+# And what only the tests need: a browser for the report page.
+setup-dev:
+	@$(SETUP) --browser
+
+check: setup-dev ## lint, types, unit and rules tests (within 60 s on 2 cores)
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m mypy
+	$(PYTEST) tests/unit tests/rules -q -n 2 --timeout 60 -m "not full and not gpu and not bench" $(ARGS)
+
+test: check ## check, contract tests and the end-to-end tests that fit in 25 minutes
+	$(PYTEST) tests/contract tests/e2e_cpu -v -m "not full and not gpu and not bench" $(ARGS)
+
+test-full: setup-dev ## the end-to-end tests that are longer
+	$(PYTEST) tests -v -m full $(ARGS)
+
+bench: setup ## measure composition, step time and start-up
+	$(PYTEST) tests/bench -m bench -s $(ARGS)
+
+demo: setup ## prepare → SFT → GRPO → evaluate → report.html, offline on any hardware
+	$(VENV) -m launch.pipeline +recipe=arithmetic $(ARGS)
