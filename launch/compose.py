@@ -1,0 +1,128 @@
+"""Compose a job's configuration: verl's own tree, ours beside it, a recipe, the command line.
+
+In: a job (grpo, ppo, sft) and Hydra overrides. Out: one resolved `DictConfig`. Composition imports
+neither torch nor verl: verl's YAML is found through its import spec and named to Hydra as a folder.
+It does not check values against the machine (`launch.preflight`) nor start anything.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+import conf
+from conf.errors import ConfigError, PlatformError
+from launch import hardware
+from launch.recipes import find_recipe, recipe_names, store_recipe
+
+ROOTS = {"grpo": "rl", "ppo": "rl", "sft": "sft"}
+
+
+def conf_dir() -> Path:
+    """The folder of our Hydra roots."""
+    return Path(next(iter(conf.__path__)))
+
+
+def verl_config_dir() -> Path:
+    """verl's folder of Hydra configurations, found without importing verl.
+
+    Raises:
+        PlatformError: verl is not installed.
+    """
+    spec = importlib.util.find_spec("verl")
+    if spec is None or not spec.submodule_search_locations:
+        raise PlatformError("verl is not installed", "pip install 'temper[cpu]' or 'temper[gpu]'")
+    return Path(spec.submodule_search_locations[0]) / "trainer" / "config"
+
+
+def prepare(job: str, arguments: Sequence[str]) -> list[str]:
+    """Make recipes and search paths known to Hydra and settle `hardware=auto`.
+
+    Args:
+        job: grpo, ppo or sft.
+        arguments: the command line after the program's name, flags included.
+
+    Returns:
+        The same arguments for Hydra: a recipe given by path becomes its name, `hardware=auto` (or
+        none) becomes the option that fits this machine.
+
+    Raises:
+        ConfigError: the recipe does not exist or cannot be read.
+    """
+    os.environ["VERL_CONFIG_DIR"] = str(verl_config_dir())
+    os.environ["TEMPER_CONF_DIR"] = str(conf_dir())
+    os.environ["TEMPER_RECIPE_NAMES"] = ", ".join(recipe_names())
+    chosen = {key: value for key, value in map(_split, arguments)}
+    rewritten = [a for a in arguments if _split(a)[0] not in ("recipe", "hardware")]
+    fixed_by_recipe = False
+    if "recipe" in chosen:
+        recipe = find_recipe(chosen["recipe"])
+        store_recipe(recipe, job, chosen.get("policy"))
+        rewritten.insert(0, f"+recipe={recipe.name}")
+        fixed_by_recipe = "hardware" in (recipe.content.get("choose") or {})
+    if chosen.get("hardware", "auto") != "auto":
+        rewritten.append(f"hardware={chosen['hardware']}")
+    elif not fixed_by_recipe:
+        rewritten += hardware.detect().overrides(chosen)
+    return rewritten
+
+
+def compose(job: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose a job's tree, unresolved, as the command line would.
+
+    Args:
+        job: grpo, ppo or sft.
+        overrides: Hydra overrides, `+recipe=NAME` among them.
+    """
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    arguments = prepare(job, overrides)
+    GlobalHydra.instance().clear()
+    root = str(conf_dir() / ROOTS[job])
+    with hydra.initialize_config_dir(config_dir=root, version_base="1.3"):
+        return hydra.compose(config_name=job, overrides=arguments)
+
+
+def resolve(config: DictConfig) -> DictConfig:
+    """Resolve interpolations and make the paths absolute that workers elsewhere must find.
+
+    Raises:
+        ConfigError: a mandatory value is missing, or an interpolation names nothing.
+    """
+    for key in ("run.root", "data_prep.out", "data_prep.local", "policy.path"):
+        value = OmegaConf.select(config, key)
+        if value is not None and _is_local(str(value), key):
+            OmegaConf.update(config, key, str(Path(str(value)).expanduser().resolve()))
+    missing = OmegaConf.missing_keys(config) - _missing_by_design(config)
+    if missing:
+        name = min(missing, key=len)
+        raise ConfigError(f"{name} has no value", f"{name}=… (or +recipe=NAME, which sets it)")
+    resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    assert isinstance(resolved, DictConfig)
+    return resolved
+
+
+def _split(argument: str) -> tuple[str, str]:
+    """(key without `+`, value) of an override; ("", argument) for a flag."""
+    if argument.startswith("-") or "=" not in argument:
+        return "", argument
+    key, value = argument.split("=", 1)
+    return key.lstrip("+"), value
+
+
+def _is_local(value: str, key: str) -> bool:
+    """Whether a value is a path here rather than a hub id (`org/name` that is no folder)."""
+    if key != "policy.path":
+        return True
+    looks_like_id = value.count("/") == 1 and not value.startswith((".", "/", "~", "data/", "runs/"))
+    return not looks_like_id or Path(value).exists()
+
+
+def _missing_by_design(config: DictConfig) -> set[str]:
+    """Keys that verl's own tree leaves at ??? without reading them for this job."""
+    return {"reward.reward_model.rollout.name"} if "reward" in config else set()

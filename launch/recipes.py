@@ -1,0 +1,144 @@
+"""Recipes as Hydra options: find a recipe folder, read its YAML, store it for composition.
+
+In: a recipe's name or the path of a user's own folder. Out: a node of group `recipe` in Hydra's
+ConfigStore, so that `+recipe=NAME` works from any folder. It reads files and imports nothing heavy;
+whether the keys exist is checked in `launch.keys`.
+
+A recipe.yaml holds only what differs, in sections:
+
+    summary   one line for people
+    choose    group options: hardware, policy, control
+    shared    our nodes, for every job
+    rl        verl's PPO tree, for grpo and ppo alike
+    grpo, ppo, sft
+              what holds for one job alone
+    tiny      the sections above once more, applied last under policy=tiny
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from conf.errors import ConfigError
+
+SECTIONS = ("summary", "choose", "shared", "rl", "grpo", "ppo", "sft", "tiny")
+JOB_SECTIONS = {"grpo": ("rl", "grpo"), "ppo": ("rl", "ppo"), "sft": ("sft",)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One recipe folder, read.
+
+    Attributes:
+        name: the folder's name; names the run folder too.
+        folder: where it is.
+        content: recipe.yaml as nested dicts.
+    """
+
+    name: str
+    folder: Path
+    content: dict[str, Any]
+
+    def leaves_of(self, job: str, policy: str | None) -> dict[str, Any]:
+        """The nested overrides that this recipe makes to a job's tree.
+
+        Args:
+            job: grpo, ppo or sft.
+            policy: the chosen option of group policy, or None for the recipe's own.
+        """
+        chosen = policy or self.content.get("choose", {}).get("policy")
+        merged: dict[str, Any] = {}
+        for layer in (self.content, self.content.get("tiny", {}) if chosen == "tiny" else {}):
+            for section in ("shared", *JOB_SECTIONS[job]):
+                merged = _merge(merged, layer.get(section) or {})
+        return merged
+
+
+def builtin_root() -> Path:
+    """The folder of the recipes that temper ships."""
+    import recipes
+
+    return Path(next(iter(recipes.__path__)))
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes and of those in ./recipes."""
+    roots = {builtin_root(), Path("recipes").resolve()}
+    return sorted({p.parent.name for root in roots for p in root.glob("*/recipe.yaml")})
+
+
+def find_recipe(reference: str) -> Recipe:
+    """Read the recipe that `+recipe=` names.
+
+    Args:
+        reference: a name, or a folder's path (it holds a `/` or is an existing folder).
+
+    Raises:
+        ConfigError: no such recipe (nearest names), unreadable YAML, or unknown section.
+    """
+    candidates = [Path(reference), Path("recipes") / reference, builtin_root() / reference]
+    for folder in candidates:
+        if (folder / "recipe.yaml").is_file():
+            return _read(folder.resolve())
+    near = get_close_matches(reference, recipe_names(), n=1, cutoff=0.4)
+    raise ConfigError(
+        f"no recipe {reference!r}; there are {', '.join(recipe_names())}",
+        f"+recipe={near[0] if near else './folder/with/recipe.yaml'}",
+    )
+
+
+def _read(folder: Path) -> Recipe:
+    path = folder / "recipe.yaml"
+    try:
+        # OmegaConf's loader, not yaml's: it reads 1e-6 as a number, as Hydra does.
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read recipe {path}: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a mapping of sections, got {type(content).__name__}")
+    unknown = [key for key in content if key not in SECTIONS]
+    if unknown:
+        near = get_close_matches(str(unknown[0]), SECTIONS, n=1, cutoff=0.3)
+        raise ConfigError(
+            f"{path}: unknown section {unknown[0]!r}; a recipe has {', '.join(SECTIONS)}",
+            f"rename it to {near[0]}" if near else "put verl's keys below rl or sft",
+        )
+    return Recipe(folder.name, folder, content)
+
+
+def store_recipe(recipe: Recipe, job: str, policy: str | None) -> None:
+    """Put the recipe into Hydra's ConfigStore as option `recipe=<name>` of the job's tree.
+
+    A relative reward or data file of the recipe's own folder is written `${run.recipe_dir}/file.py`.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    choices = [{f"override /{group}": option} for group, option in _choices(recipe, job)]
+    node = recipe.leaves_of(job, policy)
+    node = _merge(node, {"run": {"recipe": recipe.name, "recipe_dir": str(recipe.folder)}})
+    node["defaults"] = [*choices, "_self_"]
+    ConfigStore.instance().store(group="recipe", name=recipe.name, node=node, package="_global_")
+
+
+def _choices(recipe: Recipe, job: str) -> list[tuple[str, str]]:
+    chosen = recipe.content.get("choose") or {}
+    known = ("hardware", "policy") if job == "sft" else ("hardware", "policy", "control")
+    return [(group, str(option)) for group, option in chosen.items() if group in known]
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dicts merged, `over` winning at the leaves."""
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
