@@ -64,9 +64,9 @@ def _balanced(text: str, start: int) -> str | None:
 
 
 def find_all(response: str) -> list[Extraction]:
-    """All anchored answers in the response's tail, in the order in which they stand.
+    r"""All anchored answers in the response's tail, in the order in which they stand.
 
-    An anchor within another's text (`#### \\boxed{42}`) starts later and so comes later.
+    An anchor within another's text (`#### \boxed{42}`) starts later and so comes later.
     """
     tail = response[-TAIL_CHARS:]
     found: list[Extraction] = []

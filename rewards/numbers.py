@@ -25,8 +25,11 @@ _SCALES: Final = {
 }
 # Words that make "12 or 13", "12 minus x" another statement than "12 of some unit".
 _NOT_UNITS: Final = frozenset(
-    "or and not no minus plus times over to of is if but wait e pi i factorial squared cubed "
-    "dozen half quarter third percent mod base".split()
+    {
+        *("or", "and", "not", "no", "minus", "plus", "times", "over", "to", "of", "is", "if"),
+        *("but", "wait", "e", "pi", "i", "factorial", "squared", "cubed", "mod", "base"),
+        *("dozen", "half", "quarter", "third", "percent"),
+    }
 )
 
 _GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+"  # 0,042 may be a decimal comma: not read

@@ -97,9 +97,7 @@ def _place(error: BaseException, otherwise: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    outside = [
-        f for f in frames if f.filename != __file__ and not f.filename.startswith("<frozen")
-    ]
+    outside = [f for f in frames if f.filename != __file__ and not f.filename.startswith("<frozen")]
     return f"{outside[-1].filename}:{outside[-1].lineno}" if outside else otherwise
 
 
@@ -157,7 +155,7 @@ def _module(where: str, spec: str) -> ModuleType:
 
 def _function(spec: str) -> Callable[..., Any]:
     """The function that a spec names."""
-    target = BUILT_IN[spec] if spec in BUILT_IN else spec
+    target = BUILT_IN.get(spec, spec)
     where, _, name = target.rpartition(":")
     if not where or not name:
         raise RewardError(
@@ -165,7 +163,7 @@ def _function(spec: str) -> Callable[..., Any]:
             fix=f"{_nearest(spec, BUILT_IN)} ({FORMS})",
         )
     module = _module(where, spec)
-    function = getattr(module, name, None)
+    function: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(function) or isinstance(function, type):
         own = [
             key
