@@ -153,7 +153,7 @@ def _extra(id: str, split: str, index: object, licence: str) -> ExtraInfo:
 
 def rl_row(
     *,
-    prompt: Sequence[Mapping[str, str]],
+    prompt: Sequence[Mapping[str, object]],
     ground_truth: Any,
     data_source: str,
     ability: str,
@@ -199,7 +199,7 @@ def rl_row(
 
 def sft_row(
     *,
-    messages: Sequence[Mapping[str, str]],
+    messages: Sequence[Mapping[str, object]],
     data_source: str,
     id: str,
     split: str,

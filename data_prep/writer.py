@@ -7,6 +7,7 @@ are gone are cleared by the next run on that machine. Knows nothing of sources.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -116,6 +117,10 @@ def staged_folder(out: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
         staging.rename(out)
     except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise DataError(
+                f"{out} was made by another process meanwhile", fix="run again"
+            ) from error
         raise DataError(
             f"cannot write {out}: {error.strerror or error}",
             fix="free some space, or data_prep.out=FOLDER",

@@ -36,7 +36,7 @@ class Gsm8kSpec(Spec):
         train_size: the first rows of train that are used; None: all.
         test_size: the first rows of test that are used; None: all. With `local` a single file:
             how many of its first rows are the test set.
-        sft_size: the first rows of train that SFT uses; None: all that train has.
+        sft_size: how many of those train rows SFT uses too; None: all.
     """
 
     instruction: str | None = INSTRUCTION
@@ -101,9 +101,10 @@ def _column(row: dict[str, Any], column: str, where: str) -> str:
             f"{where}: no column {column!r}; it has {', '.join(map(str, row)) or 'none'}",
             fix="GSM8K rows have question and answer",
         )
-    if not isinstance(row[column], str):
-        raise DataError(f"{where}, column {column}: got {row[column]!r:.60}, need a string")
-    return row[column]
+    value = row[column]
+    if not isinstance(value, str):
+        raise DataError(f"{where}, column {column}: got {value!r:.60}, need a string")
+    return value
 
 
 def examples(spec: Gsm8kSpec) -> Iterator[Example | Drop]:
