@@ -1,7 +1,7 @@
 """The one function that verl's reward manager calls, for every data source.
 
 In: verl's call by keyword, `reward_kwargs` of the configuration among them: `reward` (the spec)
-and that reward's options. Out: a flat dict with the same scalar keys for each sample. Name it in
+and `options` of that reward (or its options beside `reward`). Out: a flat dict with the same scalar keys for each sample. Name it in
 verl's tree as `reward.custom_reward_function.path=pkg://rewards.verl_entry`, which Python's import
 system resolves on each node, whatever the working folder. Runs in any thread, needs neither
 signals nor torch, verl or Ray. A broken verdict raises: verl then drops the sample, and nothing
@@ -59,7 +59,7 @@ def compute_score(
         solution_str: the response, special tokens removed.
         ground_truth: the row's gold answer.
         extra_info: the row's other fields; `id`, else `index`, names the sample in messages.
-        reward_kwargs: `reward`, and the options of that reward.
+        reward_kwargs: `reward`, and that reward's options, in a mapping `options` or by name.
 
     Returns:
         `score`, `acc`, `pred`, `status`, `detail`, and `component_<name>` for each component.
@@ -73,7 +73,9 @@ def compute_score(
             "verl_entry was called without a reward",
             fix="+reward.custom_reward_function.reward_kwargs.reward=math",
         )
-    reward, seen = _resolve(options.pop("reward"), options)
+    spec = options.pop("reward")
+    nested = options.pop("options", None) or {}
+    reward, seen = _resolve(spec, {**options, **nested})
     row = {**(extra_info or {}), "data_source": data_source}
     sample = row.get("id") or row.get("index")
     verdict = reward.judge(solution_str, ground_truth, row)

@@ -51,7 +51,8 @@ class ArithmeticSpec(Spec):
         word_share: share of problems in words, in each file.
         train_size: prompts for RL.
         test_size: held-out problems; 500 is the least that gives a useful interval.
-        sft_size: conversations for SFT; drawn from the same problems as RL's prompts.
+        sft_size: conversations for SFT, drawn from the same problems as RL's prompts; past the
+            number of distinct ones, each comes once a round, in a new order.
         sft_test_size: conversations for SFT's validation loss, apart from train and test.
     """
 
@@ -125,11 +126,17 @@ def _prompt(form: _Form, draw: random.Random) -> str:
 def _sample(
     problems: Sequence[Problem], size: int, key: str, spec: ArithmeticSpec, draw: random.Random
 ) -> list[_Form]:
-    """`size` distinct forms of the problems, `word_share` of them in words, shuffled."""
+    """`size` forms of the problems, `word_share` of them in words, shuffled.
+
+    RL's prompts are distinct; SFT's repeat, in whole rounds, once there are no new ones.
+    """
     n_words = round(size * spec.word_share)
     chosen: list[_Form] = []
     for words, wanted in ((True, n_words), (False, size - n_words)):
         forms = _forms(problems, words=words)
+        if key == "sft_size":
+            rounds, wanted = divmod(wanted, len(forms))
+            chosen += forms * rounds
         if len(forms) < wanted:
             kind = "word" if words else "bare"
             raise DataError(

@@ -60,10 +60,33 @@ def inputs(spec: Gsm8kSpec) -> Sequence[Path]:
     return [spec.local]
 
 
+def _hub_answers() -> bool:
+    """Whether the hub's name resolves; unknown, and so yes, behind a proxy or in offline mode.
+
+    Without it the client retries for half a minute, with a page of messages.
+    """
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname
+    if constants.HF_HUB_OFFLINE or host is None or getproxies():
+        return True
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError:
+        return False
+    return True
+
+
 def _hub_rows(split: Split) -> Rows:
     try:
         from datasets import load_dataset
 
+        if not _hub_answers():
+            raise ConnectionError("its name does not resolve (HF_HUB_OFFLINE=1 uses the cache)")
         rows = load_dataset(HUB, "main", split=split)
     except Exception as error:  # the hub client raises a dozen types, its back ends more
         raise DataError(

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import Field, ValidationError
 
@@ -104,6 +104,30 @@ def _user_source(name: str) -> Source:
     )
 
 
+def _flat(mapping: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    """One level of known keys: a registered source's `options` beside the common ones.
+
+    None stands for the source's default wherever None is not itself a value of the field.
+    """
+    known = source.spec.model_fields
+    values = dict(mapping)
+    nested = values.pop("options", None) or {} if "options" not in known else {}
+    twice = sorted(set(nested) & set(values))
+    if twice:
+        raise ConfigError(f"{twice[0]} is given twice, within options and beside", fix="leave one")
+    values.update(nested)
+    for key in values:
+        if key not in known:
+            raise ConfigError(
+                f"source {source.name!r} has no key {key!r}", fix=_nearest(key, known)
+            )
+    return {
+        key: value
+        for key, value in values.items()
+        if value is not None or type(None) in get_args(known[key].annotation)
+    }
+
+
 def resolve(mapping: Mapping[str, Any]) -> tuple[Source, Spec]:
     """The source that a mapping names, and the mapping as its typed specification.
 
@@ -121,13 +145,9 @@ def resolve(mapping: Mapping[str, Any]) -> tuple[Source, Spec]:
             fix=f"{_nearest(name, SOURCES)} (or path/to/file.py:function)",
         )
     source = SOURCES[name] if name in SOURCES else _user_source(name)
-    for key in mapping:
-        if key not in source.spec.model_fields:
-            raise ConfigError(
-                f"source {name!r} has no key {key!r}", fix=_nearest(key, source.spec.model_fields)
-            )
+    values = _flat(mapping, source)
     try:
-        spec = source.spec.model_validate(dict(mapping))
+        spec = source.spec.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
