@@ -88,9 +88,8 @@ class Guard:
             self._start()
             self._write_pids()
         except OSError as error:
-            self._report(
-                {"error": f"{error.strerror or error}: {error.filename or ''}".strip(": ")}
-            )
+            text = error.strerror or str(error)
+            self._report({"error": text, "errno": error.errno, "file": str(error.filename)})
             end_all(self._tree, polite_s=0, limit_s=LIMIT_S, reap=self._reap)
             return 127
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
