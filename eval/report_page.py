@@ -1,0 +1,118 @@
+"""The report's page: what the template gets, and the page it makes of it.
+
+In: a `RunRecord`, and that of the SFT run before it. Out: one HTML text that needs no network and
+runs no script but its own (its content security policy names their hashes). Every value that is
+not `Markup` is made readable and escaped on its way into the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from eval import report_charts, report_intervals
+from eval.report_curves import is_sft, resumes, rl_charts, sft_charts
+from eval.report_data import RunRecord
+from eval.report_health import examine
+from eval.report_records import (
+    attempt_row,
+    changes,
+    command,
+    facts,
+    preflight_rows,
+    sections,
+    title,
+)
+from eval.report_samples import ROLLOUT_PAIRS, VALIDATION_PAIRS, compare
+from eval.report_text import MISSING, number, percent, readable
+from eval.report_verdict import Verdict, judge
+
+CONFIG_CHARS = 200_000  # of a configuration shown; verl's whole tree has about 30,000
+
+
+def _hash(text: str) -> str:
+    """A content security policy's name for an inline style or script."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _finish(value: Any) -> Any:
+    """Passes each value of the template, before it is escaped."""
+    return readable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _intervals(verdict: Verdict) -> dict[str, Any] | None:
+    bars = [row.bar for row in verdict.rows]
+    if not bars:
+        return None
+    span = report_intervals.span_of(bars)
+    drawn = [report_intervals.draw_bar(bar, i, span) for i, bar in enumerate(bars)]
+    return {
+        "rows": list(zip(verdict.rows, drawn, strict=True)),
+        "scale": report_intervals.draw_scale(span),
+    }
+
+
+def render(run: RunRecord, sft: RunRecord | None = None) -> str:
+    """The whole page.
+
+    Args:
+        run: the run that the report is about.
+        sft: the SFT run that made its starting model, for the loss curves.
+    """
+    templates = Environment(
+        loader=PackageLoader("eval", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finish,
+    )
+    folder = Path(__file__).parent / "templates"
+    style = (folder / "report.css").read_text(encoding="utf-8")
+    script = (folder / "report.js").read_text(encoding="utf-8")
+    verdict = judge(run)
+    validation = compare(run.folder / "validation", VALIDATION_PAIRS)
+    rollouts = compare(run.folder / "rollouts", ROLLOUT_PAIRS)
+    own_sft = is_sft(run)
+    text = run.config_text
+    hidden = max(0, len(text) - CONFIG_CHARS) if text is not None else 0
+    return templates.get_template("report.html").render(
+        title=title(run),
+        facts=facts(run),
+        verdict=verdict,
+        intervals=_intervals(verdict),
+        charts=sft_charts(run) if own_sft else rl_charts(run),
+        sft_charts=sft_charts(sft) if sft is not None and not own_sft else None,
+        sft_title=title(sft) if sft is not None else "",
+        is_sft=own_sft,
+        resumes=resumes(run),
+        checks=examine(run, verdict.rows, validation, rollouts),
+        comparisons=[
+            ("Held-out problems", "the validation's dump", validation),
+            ("Training rollouts", "the rollouts' dump", rollouts),
+        ],
+        changes=changes(run),
+        config_text=None if text is None else text[:CONFIG_CHARS],
+        config_hidden=hidden,
+        environment=None if run.environment is None else sections(run.environment),
+        attempts=[attempt_row(attempt) for attempt in run.attempts],
+        preflight=preflight_rows(run),
+        command=command(run),
+        run_folder=str(run.folder),
+        missing=MISSING,
+        draw=report_charts.draw,
+        number=number,
+        percent=percent,
+        style=Markup(style),
+        script=Markup(script),
+        policy=Markup(
+            f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+            "base-uri 'none'; form-action 'none'"
+        ),
+    )
