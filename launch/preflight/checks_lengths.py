@@ -1,0 +1,211 @@
+"""Rows that are too long for the length limits, by the model's own tokenizer and chat template.
+
+In: `Settings`, the data files and the model's folder. Out: lines. The longest rows by characters
+are rendered with the chat template (jinja2, as transformers does it) and counted with `tokenizers`;
+transformers is not imported. verl cuts a long prompt from the left, drops it, or stops in mid-run,
+by job and option; here it is said before. Tools and multi-modal parts are not rendered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from launch.preflight.checks_model import chat_template
+from launch.preflight.lines import Line, failed, passed, warned
+from launch.preflight.parquet import DataFile
+from launch.preflight.settings import Settings
+
+LONGEST = 8  # rows of each file that are rendered and counted
+SCAN_ROWS = 200_000  # rows whose characters are counted, from the start of a file
+NAME = "row lengths"
+
+
+@dataclass(frozen=True)
+class Longest:
+    """The longest row found.
+
+    Attributes:
+        tokens: its length as verl will see it.
+        file: name of its file.
+        row: its number there.
+        scanned: rows that were compared by characters.
+        above: rendered rows above the limit.
+    """
+
+    tokens: int
+    file: str
+    row: int
+    scanned: int
+    above: int
+
+
+def check_lengths(settings: Settings, files: Sequence[DataFile], folder: Path | None) -> list[Line]:
+    """Hold the longest rows against `max_prompt_length` or `max_length`.
+
+    Args:
+        settings: the composed configuration.
+        files: training and validation files.
+        folder: the model's; None when its files are not here yet.
+    """
+    key = "data.max_length" if settings.is_sft else "data.max_prompt_length"
+    limit = settings.positive(key)
+    column = str(settings["data.messages_key" if settings.is_sft else "data.prompt_key"])
+    if folder is None:
+        return [passed(NAME, "not counted: the tokenizer is not here yet")]
+    try:
+        counter = _Counter.of(settings, folder)
+        found = [
+            longest
+            for item in files
+            if item.schema is not None and column in item.schema.names
+            if (longest := _longest(item, column, counter, limit)) is not None
+        ]
+    except _CannotCount as reason:
+        return [passed(NAME, f"not counted: {reason}")]
+    if not found:
+        return []
+    most = max(found, key=lambda longest: longest.tokens)
+    if most.tokens <= limit:
+        scanned = sum(longest.scanned for longest in found)
+        text = f"the longest of {scanned} rows has {most.tokens} tokens; {key}={limit}"
+        return [passed(NAME, text)]
+    where = f"{most.file}, row {most.row}: {most.tokens} tokens, above {key}={limit}"
+    return [_too_long(settings, key, most.tokens, where)]
+
+
+def _too_long(settings: Settings, key: str, tokens: int, where: str) -> Line:
+    longer = f"{key}={tokens}"
+    if settings.is_sft:
+        if settings["data.truncation"] == "error":
+            got = f"{where}: verl stops in mid-run"
+            return failed(NAME, got, "rows that fit", longer, "data.truncation=right")
+        got = f"{where}: it is cut ({settings['data.truncation']})"
+        return warned(NAME, got, "rows that fit", longer)
+    drop = "data.filter_overlong_prompts=true"
+    if settings["data.filter_overlong_prompts"]:
+        return warned(NAME, f"{where}: such rows are dropped", "prompts that fit", longer)
+    got = f"{where}: verl cuts it from the left"
+    return failed(NAME, got, "prompts that fit", longer, drop)
+
+
+class _CannotCount(Exception):
+    """Why tokens cannot be counted here; a reason to say so, not to stop."""
+
+
+class _Counter:
+    """Counts the tokens of a conversation as verl's data loaders do."""
+
+    def __init__(self, template: Any, tokenizer: Any, tokens: Mapping[str, str], prompt: bool):
+        self._template = template
+        self._tokenizer = tokenizer
+        self._tokens = tokens
+        self._prompt = prompt
+
+    @classmethod
+    def of(cls, settings: Settings, folder: Path) -> _Counter:
+        """Load the tokenizer and compile the template of a model folder."""
+        other = settings.optional(f"{settings.model_key}.tokenizer_path")
+        place = Path(str(other)).expanduser() if other else folder
+        source = chat_template(settings, place)
+        file = place / "tokenizer.json"
+        if source is None or not file.is_file():
+            raise _CannotCount("no tokenizer.json with a chat template")
+        import jinja2
+        import jinja2.ext
+        import jinja2.sandbox
+        from tokenizers import Tokenizer
+
+        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols]
+        )
+        environment.filters["tojson"] = _to_json
+        environment.globals["raise_exception"] = _raise
+        environment.globals["strftime_now"] = lambda _format: "1 January 2026"
+        try:
+            template = environment.from_string(source)
+            tokenizer = Tokenizer.from_file(str(file))
+            content = json.loads((place / "tokenizer_config.json").read_text(encoding="utf-8"))
+        except Exception as error:  # tokenizers raises bare Exception; nothing else is told by it
+            raise _CannotCount(f"{type(error).__name__}: {str(error)[:80]}") from error
+        tokens = {
+            name: value["content"] if isinstance(value, dict) else value
+            for name in ("bos_token", "eos_token", "pad_token", "unk_token")
+            if (value := content.get(name))
+        }
+        return cls(template, tokenizer, tokens, prompt=not settings.is_sft)
+
+    def count(self, turns: Sequence[Mapping[str, Any]]) -> int:
+        """Tokens of one conversation, the generation prompt included where one follows."""
+        import jinja2
+
+        try:
+            text = self._template.render(
+                messages=turns, add_generation_prompt=self._prompt, **self._tokens
+            )
+        except (jinja2.TemplateError, TypeError, ValueError) as error:
+            raise _CannotCount(f"the chat template refuses a row: {str(error)[:80]}") from error
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _raise(message: str) -> None:
+    raise ValueError(message)
+
+
+def _to_json(value: Any, **options: Any) -> str:
+    """The filter that transformers has: plain JSON, not escaped for HTML."""
+    return json.dumps(value, ensure_ascii=False, **options)
+
+
+def _longest(item: DataFile, column: str, counter: _Counter, limit: int) -> Longest | None:
+    """The longest row of a file among its longest by characters."""
+    import pyarrow.parquet as pq
+
+    heap: list[tuple[int, int, list[Mapping[str, Any]]]] = []
+    scanned = 0
+    with pq.ParquetFile(item.path) as file:
+        for batch in file.iter_batches(batch_size=4096, columns=[column]):
+            sizes = _characters(batch.column(0))
+            order = sizes.argsort()[::-1][:LONGEST]
+            for index in order:
+                turns = batch.column(0)[int(index)].as_py()
+                if _is_plain(turns):
+                    heap.append((int(sizes[index]), scanned + int(index), turns))
+            heap = sorted(heap, key=lambda entry: -entry[0])[:LONGEST]
+            scanned += batch.num_rows
+            if scanned >= SCAN_ROWS:
+                break
+    if not heap:
+        return None
+    counts = [(counter.count(turns), row) for _, row, turns in heap]
+    tokens, row = max(counts)
+    above = sum(count > limit for count, _ in counts)
+    return Longest(tokens, item.path.name, row, scanned, above)
+
+
+def _is_plain(turns: Any) -> bool:
+    return (
+        isinstance(turns, list)
+        and bool(turns)
+        and all(
+            isinstance(turn, Mapping) and isinstance(turn.get("content"), str) for turn in turns
+        )
+    )
+
+
+def _characters(conversations: Any) -> Any:
+    """Characters of each conversation of an Arrow list<struct> array, as a numpy array."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    content = pc.struct_field(pc.list_flatten(conversations), "content")
+    try:
+        lengths = pc.fill_null(pc.utf8_length(content), 0).to_numpy(zero_copy_only=False)
+    except (TypeError, NotImplementedError, pc.pa.ArrowException) as error:
+        raise _CannotCount("contents that are not plain text") from error
+    owners = pc.list_parent_indices(conversations).to_numpy(zero_copy_only=False)
+    totals = np.bincount(owners, weights=lengths, minlength=len(conversations))
+    return totals
