@@ -12,7 +12,7 @@ SETUP_FLAGS = $(if $(HARDWARE),--hardware $(HARDWARE)) \
 	$(if $(filter file,$(origin PYTHON)),,--this-python)
 SETUP = py="$(PYTHON)"; test -n "$$py" || { \
 	echo "error: no Python 3.11 or 3.12 on PATH → make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
-	exit 7; }; "$$py" -m launch.bootstrap $(SETUP_FLAGS)
+	exit 7; }; "$$py" -u -m launch.bootstrap $(SETUP_FLAGS)
 
 .PHONY: help setup setup-dev check test test-full bench demo
 .DEFAULT_GOAL := help

@@ -182,7 +182,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--browser", action="store_true", help="also install a browser for tests")
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
-    sys.stdout.reconfigure(line_buffering=True)  # a line a step, as it ends, into pipes too
     with boundary():
         if sys.version_info[:2] not in SUPPORTED:
             raise PlatformError(
