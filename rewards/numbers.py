@@ -85,7 +85,7 @@ def _clean(text: str) -> str:
     previous = None
     while previous != text:
         previous = text
-        text = text.strip(" \"'`.,;:")
+        text = text.strip(" \"'`").lstrip(":").rstrip(".,;:")  # a leading point is a decimal's
         for mark in ("**", "__", "*", "_", "$"):
             if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
                 text = text[len(mark) : -len(mark)]

@@ -198,7 +198,7 @@ def load_reward(spec: str, options: Mapping[str, Any] | None = None) -> Reward:
             `(response, gold)`, or an option is not one of its parameters.
     """
     if not isinstance(spec, str) or not spec:
-        raise RewardError(f"reward must be a string, got {spec!r}", fix=f"give {FORMS}")
+        raise RewardError(f"a reward must be a string, got {spec!r}", fix=f"give {FORMS}")
     function = _function(spec)
     options = dict(options or {})
     parameters = list(inspect.signature(function).parameters.values())

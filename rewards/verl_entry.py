@@ -1,11 +1,12 @@
 """The one function that verl's reward manager calls, for every data source.
 
 In: verl's call by keyword, `reward_kwargs` of the configuration among them: `reward` (the spec)
-and `options` of that reward (or its options beside `reward`). Out: a flat dict with the same scalar keys for each sample. Name it in
-verl's tree as `reward.custom_reward_function.path=pkg://rewards.verl_entry`, which Python's import
-system resolves on each node, whatever the working folder. Runs in any thread, needs neither
-signals nor torch, verl or Ray. A broken verdict raises: verl then drops the sample, and nothing
-trains on a made-up 0.
+and `options` of that reward (or its options beside `reward`). Out: a flat dict with the same
+scalar keys for each sample. Name it in verl's tree as
+`reward.custom_reward_function.path=pkg://rewards.verl_entry`, which Python's import system
+resolves on each node, whatever the working folder. Runs in any thread, needs neither signals nor
+torch, verl or Ray. A broken verdict raises: verl then drops the sample, and nothing trains on a
+made-up 0.
 """
 
 from __future__ import annotations

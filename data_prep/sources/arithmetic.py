@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -40,6 +40,7 @@ TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
         "{a} rows, {b} {things} each. Total?",
     ),
 }
+TEMPLATES_EACH: Final = 3  # as many for each operator
 
 
 class ArithmeticSpec(Spec):
@@ -101,15 +102,26 @@ def operand_space(spec: ArithmeticSpec) -> list[Problem]:
     ]
 
 
-def _forms(problems: Sequence[Problem], *, words: bool) -> list[_Form]:
-    return [
-        _Form(problem, swapped, template)
-        for problem in problems
-        for swapped in (
-            (False, True) if problem.op in COMMUTES and problem.a != problem.b else (False,)
-        )
-        for template in (range(len(TEMPLATES[problem.op])) if words else (None,))
-    ]
+class _Forms(Sequence[_Form]):
+    """All ways to put the problems: each order of the operands, each template. Made on demand."""
+
+    def __init__(self, problems: Sequence[Problem], *, words: bool) -> None:
+        self._problems = problems
+        self._templates = TEMPLATES_EACH if words else 0
+        # Twice a problem's position, plus one where the operands are swapped.
+        self._orders = [
+            2 * position + swapped
+            for position, (op, a, b) in enumerate(problems)
+            for swapped in range(2 if op in COMMUTES and a != b else 1)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._orders) * (self._templates or 1)
+
+    def __getitem__(self, index: Any) -> Any:
+        order, template = divmod(index, self._templates or 1)
+        position, swapped = divmod(self._orders[order], 2)
+        return _Form(self._problems[position], bool(swapped), template if self._templates else None)
 
 
 def _prompt(form: _Form, draw: random.Random) -> str:
@@ -133,10 +145,10 @@ def _sample(
     n_words = round(size * spec.word_share)
     chosen: list[_Form] = []
     for words, wanted in ((True, n_words), (False, size - n_words)):
-        forms = _forms(problems, words=words)
+        forms = _Forms(problems, words=words)
         if key == "sft_size":
             rounds, wanted = divmod(wanted, len(forms))
-            chosen += forms * rounds
+            chosen += list(forms) * rounds
         if len(forms) < wanted:
             kind = "word" if words else "bare"
             raise DataError(
@@ -155,7 +167,7 @@ def _held_out(
     """One form of each problem: words for the first `word_share`, then shuffled."""
     n_words = round(len(problems) * spec.word_share)
     chosen = [
-        draw.choice(_forms([problem], words=position < n_words))
+        draw.choice(_Forms([problem], words=position < n_words))
         for position, problem in enumerate(problems)
     ]
     draw.shuffle(chosen)

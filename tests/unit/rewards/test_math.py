@@ -1,0 +1,211 @@
+r"""The math grader against answers judged by hand.
+
+1. Ways to write 42 that peers reject are right; near misses are wrong or unparseable, never right.
+2. Of several answers the policy decides, and a shotgun of numbers in one answer is unparseable.
+3. A gold answer that is no number is a gold_error without a score.
+4. Hostile input is refused before it costs time.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rewards.math import grade_math
+from rewards.numbers import parse_number
+
+RIGHT_FOR_42 = [
+    "#### 42",
+    "#### 42.",
+    "#### $42",
+    "#### 42.0",
+    "#### **42**",
+    r"\boxed{42}",
+    r"so $\boxed{42}$.",
+    r"#### \boxed{42}",
+    r"\boxed{\frac{84}{2}}",
+    r"\boxed{\text{42 cm}}",
+    "The answer is 42.",
+    "**Answer: 42**",
+    "The final answer is $42$. So she wins.",
+    "<answer>42</answer>",
+    "#### 42 apples",
+    "#### x = 42",
+    "#### 84/2",
+    "#### 4.2e1",
+    r"#### 4.2 \times 10^{1}",
+    "#### 41 2/2",
+    "#### 42\n" + "and that is why. " * 40,
+    "#### 41\nNo, wait.\n#### 42",
+    "#### 42\u00a0km",
+]
+WRONG_FOR_42 = [
+    "#### 41",
+    "#### -42",
+    "#### 42 million",
+    "#### 42 thousand dollars",
+    "#### 4,242",
+    "#### 0.42",
+    "#### 42\n#### 43",
+    r"\boxed{42} or rather \boxed{43}",
+]
+UNPARSEABLE_FOR_42 = [
+    "",
+    "42",
+    "it is 42 for sure",
+    "####",
+    r"\boxed{}",
+    r"\boxed{42",
+    "#### 42 or 43",
+    "#### 42, 43, 44",
+    "#### 42 43",
+    "#### 5. No wait, 42",
+    "#### 42!",
+    "#### 42_5",
+    "#### 42^1",
+    "#### 0,042",
+    "#### 42:00",
+    "#### (42,42)",
+    r"#### 42\sqrt{2}",
+    "#### 42 minus x",
+    "#### 42 x 2",
+    "#### 42e",
+    "#### ٤٢",
+    "#### 42/0",
+]
+
+
+@pytest.mark.parametrize("response", RIGHT_FOR_42)
+def test_right(response: str) -> None:
+    verdict = grade_math(response, "42")
+    assert (verdict.status, verdict.score, verdict.acc) == ("correct", 1.0, 1.0)
+    assert verdict.pred == "42"
+
+
+@pytest.mark.parametrize("response", WRONG_FOR_42)
+def test_wrong(response: str) -> None:
+    verdict = grade_math(response, "42")
+    assert (verdict.status, verdict.score, verdict.acc) == ("wrong", 0.0, 0.0)
+
+
+@pytest.mark.parametrize("response", UNPARSEABLE_FOR_42)
+def test_unparseable(response: str) -> None:
+    verdict = grade_math(response, "42")
+    assert (verdict.status, verdict.score) == ("unparseable", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "lenient", "strict"),
+    [
+        (r"50\%", "50", True, False),
+        (r"50\%", "0.5", True, True),
+        ("0.5", "50%", True, True),
+        ("50", "50%", True, False),
+        ("50 percent", "50%", True, True),
+        ("0.5%", "50%", False, False),
+        ("0.5%", "50", False, False),
+        ("5000", "50%", False, False),
+    ],
+)
+def test_percent_policy(answer: str, gold: str, lenient: bool, strict: bool) -> None:
+    assert (grade_math(f"#### {answer}", gold).acc == 1.0) is lenient
+    assert (grade_math(f"#### {answer}", gold, percent="strict").acc == 1.0) is strict
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("5/2", "2 1/2"),
+        (r"2\frac{1}{2}", "2.5"),
+        (r"1\,000", "1000"),
+        ("1{,}000", "1,000"),
+        ("1.5e5", "150000"),
+        ("-$5", "-5"),
+        ("$-5", "-5"),
+        ("−3", "-3"),
+        (".5", r"\frac12"),
+        ("3.50", "3.5"),
+        ("2.5 million", "2,500,000"),
+        ("$1,234.50", "1234.5"),
+    ],
+)
+def test_equal_forms(answer: str, gold: str) -> None:
+    assert grade_math(f"#### {answer}", gold).status == "correct"
+
+
+def test_several_answers() -> None:
+    response = r"\boxed{1} then \boxed{2}"
+    assert grade_math(response, "2").status == "correct"
+    assert grade_math(response, "1").status == "wrong"
+    assert grade_math(response, "1", several="first").status == "correct"
+    assert grade_math(response, "2", several="agree").status == "unparseable"
+    assert grade_math(r"\boxed{2.0} so #### 2", "2", several="agree").status == "correct"
+
+
+def test_the_last_anchor_counts_whichever_kind_it_is() -> None:
+    assert grade_math("#### 42\nThe answer is 41.", "42").status == "wrong"
+    assert grade_math("The answer is 41.\n#### 42", "42").status == "correct"
+
+
+def test_anchor_can_be_waived() -> None:
+    assert grade_math("42", "42", require_anchor=False).status == "correct"
+    assert grade_math("I think 42", "42", require_anchor=False).status == "unparseable"
+
+
+@pytest.mark.parametrize("gold", ["", "forty-two", "x+1", "1e999", "9" * 500, "4 or 5", None, 42])
+def test_bad_gold_is_the_rows_fault(gold: object) -> None:
+    verdict = grade_math("#### 42", gold)  # type: ignore[arg-type]
+    assert verdict.status == "gold_error"
+    assert math.isnan(verdict.score)
+
+
+def test_options_that_do_not_exist() -> None:
+    with pytest.raises(ValueError, match="several"):
+        grade_math("#### 1", "1", several="newest")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        r"\boxed{9^{9^{9^9}}}",
+        "#### 1000000000!",
+        "#### 1e999999999999",
+        r"\boxed{" * 20_000,
+        "#### " * 20_000,
+        "#### " + "9" * 100_000,
+        "<answer>" * 12_000,
+        "answer is " * 10_000,
+        "#### " + "1," * 40_000,
+        "#### " + " " * 100_000 + "x",
+        "#### " + "a " * 99,
+        "\\boxed{" + "{" * 50_000,
+    ],
+)
+def test_hostile_input_is_bounded(response: str) -> None:
+    start = time.process_time()
+    assert grade_math(response, "42").acc == 0.0
+    assert time.process_time() - start < 0.25
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_integers_in_every_house_style(value: int) -> None:
+    forms = [f"{value}", f"{value:,}", f"${value:,}", f"{value}.00", f"**{value}**.", f"{value} km"]
+    for form in forms:
+        assert grade_math(f"so\n#### {form}", str(value)).status == "correct", form
+        assert grade_math(f"so\n#### {form}", str(value + 1)).status == "wrong", form
+
+
+@given(st.fractions(min_value=-1000, max_value=1000, max_denominator=999))
+def test_fractions_are_exact(value: object) -> None:
+    number = parse_number(str(value))
+    assert number is not None and number.value == value
+
+
+@given(st.text(max_size=300))
+def test_any_text_gets_a_verdict(text: str) -> None:
+    assert grade_math(text, "42").status in {"correct", "wrong", "unparseable"}
+    assert grade_math(f"#### {text}", "42").status in {"correct", "wrong", "unparseable"}

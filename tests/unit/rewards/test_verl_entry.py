@@ -1,0 +1,125 @@
+"""verl's call: fixed keys, loud failures, threads, and no heavy import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from conf.errors import RewardError
+from rewards.verl_entry import compute_score
+
+ROOT = Path(__file__).parents[3]
+INFO = {"id": "arithmetic/train/7", "index": "7", "split": "train", "num_turns": 2}
+
+
+def call(response: str, gold: str = "42", **kwargs: object) -> dict[str, float | str]:
+    return compute_score(
+        data_source="arithmetic",
+        solution_str=response,
+        ground_truth=gold,
+        extra_info=INFO,
+        **kwargs,
+    )
+
+
+def test_scores() -> None:
+    right, wrong, none = (call(text, reward="math") for text in ("#### 42", "#### 41", "forty-two"))
+    assert [one["score"] for one in (right, wrong, none)] == [1.0, 0.0, 0.0]
+    assert [one["status"] for one in (right, wrong, none)] == ["correct", "wrong", "unparseable"]
+    assert right.keys() == wrong.keys() == none.keys() >= {"score", "acc", "pred", "status"}
+
+
+def test_options_nested_or_beside() -> None:
+    response = "#### 42\n#### 43"
+    assert call(response, reward="math")["score"] == 0.0
+    assert call(response, reward="math", several="first")["score"] == 1.0
+    assert call(response, reward="math", options={"several": "first"})["score"] == 1.0
+
+
+def test_failures_name_the_sample_and_never_score() -> None:
+    with pytest.raises(RewardError, match=r"arithmetic/train/7.*gold_error"):
+        call("#### 42", gold="many", reward="math")
+    with pytest.raises(RewardError, match="without a reward"):
+        call("#### 42")
+
+
+def test_components_must_stay_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "shifty.py"
+    path.write_text(
+        "from rewards.verdict import Verdict\n"
+        "def score(response, gold):\n"
+        "    return Verdict(1.0, 1.0, 'correct', components={response: 1.0})\n"
+    )
+    assert call("a", reward=f"{path}:score")["component_a"] == 1.0
+    assert call("a", reward=f"{path}:score")["component_a"] == 1.0
+    with pytest.raises(RewardError, match="component_b"):
+        call("b", reward=f"{path}:score")
+
+
+def test_many_threads_load_once(tmp_path: Path) -> None:
+    path = tmp_path / "counted.py"
+    path.write_text(
+        "import pathlib, time\n"
+        "log = pathlib.Path(__file__).with_suffix('.log')\n"
+        "log.write_text((log.read_text() if log.exists() else '') + 'x')\n"
+        "time.sleep(0.05)\n"
+        "def score(response, gold):\n    return response == gold\n"
+    )
+    with ThreadPoolExecutor(16) as pool:
+        scores = list(
+            pool.map(lambda n: call(str(n), gold="3", reward=f"{path}:score")["score"], range(64))
+        )
+    assert scores == [float(n == 3) for n in range(64)]
+    assert path.with_suffix(".log").read_text() == "x"
+
+
+def test_control_arms_hide_correctness_from_the_score_only() -> None:
+    constant = [call(f"#### {n}", reward="constant", value=0.25) for n in (41, 42)]
+    assert [one["score"] for one in constant] == [0.25, 0.25]
+    assert [one["acc"] for one in constant] == [0.0, 1.0]
+    drawn = [call(f"#### {n}", reward="random", seed=1)["score"] for n in range(2000)]
+    assert set(drawn) == {0.0, 1.0}
+    assert abs(sum(drawn) / 2000 - 0.5) < 0.045  # 4 standard errors
+    assert drawn == [call(f"#### {n}", reward="random", seed=1)["score"] for n in range(2000)]
+    assert drawn != [call(f"#### {n}", reward="random", seed=2)["score"] for n in range(2000)]
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, rewards.verl_entry as v, rewards.check\n"
+        "for name in ('math', 'exact', 'constant', 'random'):\n"
+        "    v.compute_score('x', '#### 4', '4', {}, reward=name)\n"
+        "heavy = {'torch', 'verl', 'ray', 'vllm', 'transformers', 'pandas', 'numpy'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["math"], 0, "reward math: correct, score 1"),
+        (["constant", "value=0.5"], 0, "score 0.5"),
+        (["recipes.custom_reward.reward:score"], 0, "correct"),
+        (["mth"], 4, "did you mean 'math'?"),
+        (["math", "svral=1"], 4, "did you mean 'several'?"),
+    ],
+)
+def test_check_command(arguments: list[str], code: int, says: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rewards.check", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert says in done.stdout + done.stderr
+    assert len((done.stdout + done.stderr).splitlines()) == 1
