@@ -1,0 +1,55 @@
+"""What all tests share: the checkout's root, its tracked files, and an environment without network.
+
+In: the checkout. Out: fixtures. Tests run offline: a test that would wait for a model hub fails
+at once instead.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+    "WANDB_MODE": "disabled",
+}
+
+
+def pytest_configure() -> None:
+    """Set the environment before any test module is imported; xdist's workers inherit it."""
+    os.environ.update(OFFLINE)
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tracked(repo: Path) -> list[Path]:
+    """The files under version control that are there, relative to the root."""
+    listed = subprocess.run(
+        ["git", "-c", f"safe.directory={repo}", "ls-files", "-z"],
+        cwd=repo,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = [Path(name) for name in listed.stdout.split("\0") if name]
+    return [name for name in names if (repo / name).is_file()]
+
+
+@pytest.fixture(scope="session")
+def modules(repo: Path, tracked: list[Path]) -> dict[Path, str]:
+    """The text of each tracked Python file."""
+    return {
+        name: (repo / name).read_text(encoding="utf-8") for name in tracked if name.suffix == ".py"
+    }
