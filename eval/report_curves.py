@@ -10,10 +10,9 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from eval.statistics import wilson_interval
-
 from eval.report_charts import Band, Chart, Point, Series
 from eval.report_data import Metrics, RunRecord, steps_in
+from eval.statistics import wilson
 
 ACCURACY: Final = re.compile(
     r"val-(?:core|aux)/(?P<source>.+)/(?P<what>acc|reward|score)/mean@(?P<n>\d+)"
@@ -96,7 +95,7 @@ def accuracy_chart(run: RunRecord) -> Chart:
     if len(keys) == 1 and keys[0].endswith("/acc/mean@1"):
         sizes = _validation_sizes(run)
         points = [(s, v) for s, v in run.metrics.finite(keys[0]) if s in sizes and 0 <= v <= 1]
-        band = [Band(s, *wilson_interval(round(v * sizes[s]), sizes[s])) for s, v in points]
+        band = [_wilson_band(step, share, sizes[step]) for step, share in points]
         if band:
             shown[0] = replace(shown[0], band=tuple(band))
             sizes_seen = sorted({sizes[s] for s, _ in points})
@@ -105,6 +104,11 @@ def accuracy_chart(run: RunRecord) -> Chart:
     share = all(0 <= v <= 1 for v in values)
     unit = "share right" if all("/acc/" in key for key in keys) else "mean score"
     return Chart("Validation accuracy", unit, tuple(shown), hint, share=share)
+
+
+def _wilson_band(step: int, share: float, n: int) -> Band:
+    interval = wilson(round(share * n), n)
+    return Band(step, interval.low, interval.high)
 
 
 def _ends(values: list[int]) -> list[int]:

@@ -5,7 +5,7 @@ for (const plot of document.querySelectorAll("svg.plot")) {
   const latest = plot.parentElement.querySelector(".latest");
   const before = [...latest.children].map((node) => node.textContent);
   const make = (name, attributes) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    const node = document.createElementNS(plot.namespaceURI, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
     return plot.appendChild(node);
   };

@@ -1,0 +1,72 @@
+"""The first sentence: each state, and never more than was measured."""
+
+import json
+
+import pytest
+
+from eval.report_data import read_run
+from eval.report_verdict import judge
+
+
+def results(run, before, after, **verdict):
+    """Results of 100 problems each from (right, low, high)."""
+    entry = {
+        label: {"n": 100, "correct": c, "accuracy": c / 100, "ci95": [low, high], "status": {}}
+        for label, (c, low, high) in (("before", before), ("after", after))
+    }
+    (run / "eval/results.json").write_text(json.dumps(entry | verdict))
+    return judge(read_run(run))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "state", "headline", "sentence"),
+    [
+        ((60, 0.50, 0.69), (80, 0.71, 0.87), "better", "Improved: 60.0% → 80.0%", "+20.0 points"),
+        ((80, 0.71, 0.87), (60, 0.50, 0.69), "worse", "Regressed: 80.0% → 60.0%", "−20.0 points"),
+        ((60, 0.50, 0.69), (65, 0.55, 0.74), "unclear", "No clear change", "overlap"),
+        # Intervals that touch overlap.
+        ((60, 0.50, 0.71), (80, 0.71, 0.87), "unclear", "No clear change", "intervals overlap"),
+    ],
+)
+def test_states_of_a_comparison(run, before, after, state, headline, sentence):
+    verdict = results(run, before, after)
+    assert verdict.state == state
+    assert verdict.headline.startswith(headline)
+    assert sentence in verdict.sentence
+    assert "n = 100" in verdict.sentence
+
+
+def test_no_evaluation_is_no_verdict(run):
+    (run / "eval/results.json").unlink()
+    verdict = judge(read_run(run))
+    assert (verdict.state, verdict.headline, verdict.rows) == ("unknown", "Not evaluated", ())
+
+
+def test_one_model_is_compared_with_nothing(run, folders):
+    (run / "eval/results.json").write_text(json.dumps({"after": folders.AFTER}))
+    verdict = judge(read_run(run))
+    assert verdict.state == "unknown"
+    assert verdict.headline == "One model evaluated: 83.4%"
+
+
+@pytest.mark.parametrize(
+    "entry", [5, None, {"accuracy": 0.5}, {"accuracy": "x", "ci95": [0, 1], "n": 5}]
+)
+def test_a_malformed_entry_is_not_an_evaluation(run, entry):
+    (run / "eval/results.json").write_text(json.dumps({"before": entry, "after": entry}))
+    assert judge(read_run(run)).rows == ()
+
+
+def test_a_run_that_stopped_says_so_before_all_else(run):
+    lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(lines[:18]))
+    (run / "attempts/0002/exit.json").write_text('{"reason": "launcher_died", "code": null}')
+    verdict = judge(read_run(run))
+    assert verdict.state == "stopped"
+    assert verdict.headline == "Stopped at step 17 of 50: launcher died"
+    assert verdict.sentence.startswith("Improved: 61.2% → 83.4%")
+
+
+def test_a_failure_after_the_last_step_is_no_success(run):
+    (run / "attempts/0002/exit.json").write_text('{"reason": "failed", "code": 9}')
+    assert judge(read_run(run)).headline == "Ended at step 50: failed"
