@@ -83,13 +83,16 @@ class Guard:
         for number in (*STOP_SIGNALS, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)  # the wake-up pipe carries the news
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        about = self.spec.pid_file
         try:
             self._write_pids()
+            about = self.spec.command[0]
             self._start()
+            about = self.spec.pid_file
             self._write_pids()
         except OSError as error:
             text = error.strerror or str(error)
-            self._report({"error": text, "errno": error.errno, "file": str(error.filename)})
+            self._report({"error": text, "errno": error.errno, "about": about})
             end_all(self._tree, polite_s=0, limit_s=LIMIT_S, reap=self._reap)
             return 127
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)

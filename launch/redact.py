@@ -25,10 +25,9 @@ MIN_SECRET = 8
 """A shorter value of a secret variable is not searched for: it would blot out ordinary words."""
 
 _WORD = r"[A-Za-z0-9]+"
-_SECRET_WORDS = {
-    "secret", "secrets", "password", "passwords", "passwd", "passphrase", "apikey", "apikeys",
-    "credential", "credentials", "bearer", "authorization", "cookie", "jwt",
-}  # fmt: skip
+# Anywhere in a name: PGPASSWD and OPENAI_APIKEY run words together.
+_SECRET_PARTS = re.compile(r"secret|passw(?:or)?d|passphrase|api_?keys?\b|credential", re.I)
+_SECRET_WORDS = {"bearer", "authorization", "cookie", "jwt"}
 _SECRET_KEYS = {"api", "private", "secret", "access", "auth", "ssh", "signing", "encryption"}
 # Tokens of a vocabulary, not of an account.
 _VOCABULARY = {
@@ -54,9 +53,13 @@ _SHAPES = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# Most lines hold none of these; looking for them first makes a log ten times faster to redact.
+_HINTS = ("hf_", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "nvapi-",
+          "xox", "AKIA", "ASIA", "AIza", "eyJ", "://", "earer ", "-----BEGIN")  # fmt: skip
 # name=value, name: value, "name": "value"; the name is judged by `is_secret_name`.
 _NAMED = re.compile(
-    r"""(?P<name>[A-Za-z_][A-Za-z0-9_.\-]{2,80})(?P<gap>\\?["']?\s{0,2}[=:]\s{0,2}\\?["']?)"""
+    r"""(?<![A-Za-z0-9_.\-])(?P<name>[A-Za-z_][A-Za-z0-9_.\-]{2,80}+)"""
+    r"""(?P<gap>\\?["']?\s{0,2}[=:]\s{0,2}\\?["']?)"""
     r"""(?P<value>[^\s"'\\,;(){}\[\]<>*][^\s"',;(){}\[\]<>]{7,})"""
 )
 # wandb's keys are 40 bare hex digits, as a git commit is: only beside a word that tells them apart.
@@ -75,7 +78,7 @@ def is_secret_name(name: str) -> bool:
     if not words or words[-1] in {"path", "file", "dir", "url", "name", "len", "length", "id"}:
         # AWS_ACCESS_KEY_ID is public by itself, but belongs to a pair: keep it out all the same.
         return words[-3:-1] == ["access", "key"]
-    if _SECRET_WORDS & set(words):
+    if _SECRET_PARTS.search(last) or _SECRET_WORDS & set(words):
         return True
     for index, word in enumerate(words):
         before = words[index - 1] if index else ""
@@ -128,7 +131,8 @@ class Redactor:
         """The text without secrets."""
         if self._values is not None:
             text = self._values.sub(MASK, text)
-        text = _SHAPES.sub(_mask_shape, text)
+        if any(hint in text for hint in _HINTS):
+            text = _SHAPES.sub(_mask_shape, text)
         text = _HEX40.sub(lambda match: match["head"] + MASK, text)
         return _NAMED.sub(_mask_named, text)
 

@@ -111,7 +111,7 @@ def run_attempt(
         output.close()
     if "error" in report:
         with writing(attempt.pid_file):
-            if report["file"].startswith(str(attempt.pid_file)):
+            if report["about"] == str(attempt.pid_file):
                 raise OSError(report["errno"], report["error"])
         raise PlatformError(f"cannot start {command[0]}: {report['error']}", "check the command")
     outcome = AttemptExit(
