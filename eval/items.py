@@ -1,0 +1,129 @@
+"""Which items a model is asked: rows of RL Parquet, all of them or a seeded stratified sample.
+
+In: a Parquet file with verl's columns (`prompt`, `reward_model.ground_truth`, `data_source`,
+`extra_info`). Out: `Item`s in the file's order, always the same for the same file, n and seed. A
+file that cannot be read is a `DataError`. Chat templates are the model's matter, not ours.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from conf.errors import DataError
+
+COLUMNS = ("prompt", "reward_model", "data_source")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question.
+
+    Attributes:
+        index: row number in the file; what pairs two models' answers.
+        id: `extra_info.id`, else `extra_info.index`, else the row number, as a string.
+        prompt: the chat up to the model's turn, [{role, content}, …].
+        ground_truth: the gold answer, as the grader wants it.
+        data_source: the row's source, which a grader may read.
+        extra_info: the row's other fields.
+        stratum: value of the column that the sample is balanced over.
+    """
+
+    index: int
+    id: str
+    prompt: list[dict[str, str]]
+    ground_truth: Any
+    data_source: str
+    extra_info: Mapping[str, Any]
+    stratum: str
+
+
+def read_items(path: Path, strata: str = "data_source") -> list[Item]:
+    """All rows of a Parquet file.
+
+    Args:
+        path: the file.
+        strata: dotted name of a column, such as `extra_info.level`.
+
+    Raises:
+        DataError: no such file, not Parquet, columns missing, no rows, or a row without prompt.
+    """
+    if not path.is_file():
+        raise DataError(f"no such file: {path}", "data=FILE.parquet, as data_prep.prepare writes")
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"cannot read {path} as Parquet: {reason}", "write it again") from error
+    if not rows:
+        raise DataError(f"{path} has no rows", "data=FILE.parquet with at least one row")
+    missing = [name for name in COLUMNS if name not in rows[0]]
+    if missing:
+        raise DataError(
+            f"{path} has no column {', '.join(missing)}; it has {', '.join(rows[0])}",
+            "give the RL file of data_prep.prepare (test.parquet), not the SFT one",
+        )
+    return [_item(index, row, path, strata) for index, row in enumerate(rows)]
+
+
+def _item(index: int, row: Mapping[str, Any], path: Path, strata: str) -> Item:
+    prompt = row["prompt"]
+    shaped = isinstance(prompt, list) and all(
+        isinstance(turn, dict) and isinstance(turn.get("content"), str) for turn in prompt
+    )
+    if not prompt or not shaped:
+        raise DataError(
+            f"{path} row {index}: prompt is {prompt!r:.80}, need a list of {{role, content}}",
+            "prepare the data again",
+        )
+    reward_model = row["reward_model"]
+    if not isinstance(reward_model, dict) or reward_model.get("ground_truth") is None:
+        raise DataError(f"{path} row {index}: no reward_model.ground_truth", "prepare it again")
+    extra = row["extra_info"] if isinstance(row.get("extra_info"), dict) else {}
+    named = [extra[key] for key in ("id", "index") if extra.get(key) is not None]
+    return Item(
+        index=index,
+        id=str(named[0] if named else index),
+        prompt=[{"role": turn["role"], "content": turn["content"]} for turn in prompt],
+        ground_truth=reward_model["ground_truth"],
+        data_source=str(row["data_source"]),
+        extra_info=extra,
+        stratum=_stratum(row, strata, path),
+    )
+
+
+def _stratum(row: Mapping[str, Any], strata: str, path: Path) -> str:
+    value: Any = row
+    for part in strata.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise DataError(f"{path} has no column {strata}", "strata=data_source, the default")
+        value = value[part]
+    return str(value)
+
+
+def choose(items: Sequence[Item], n: int, seed: int) -> list[Item]:
+    """A sample without replacement with each stratum's share, in the file's order.
+
+    Places go to strata in proportion to their size, the remaining ones to the largest fractions
+    (Hamilton's rule, ties by name). The same items for the same input and seed; all of them when
+    there are not more than n.
+    """
+    if n >= len(items):
+        return list(items)
+    strata: dict[str, list[Item]] = {}
+    for item in items:
+        strata.setdefault(item.stratum, []).append(item)
+    exact = {name: n * len(members) / len(items) for name, members in sorted(strata.items())}
+    places = {name: int(share) for name, share in exact.items()}
+    by_fraction = sorted(exact, key=lambda name: (places[name] - exact[name], name))
+    for name in by_fraction[: n - sum(places.values())]:
+        places[name] += 1
+    generator = random.Random(seed)
+    chosen = [i for name, k in places.items() for i in generator.sample(strata[name], k)]
+    return sorted(chosen, key=lambda item: item.index)

@@ -1,0 +1,175 @@
+"""What to evaluate and how: the typed specification of `eval.run`, and its `key=value` reader.
+
+In: words such as `n=500` or `models.after=PATH`, or a JSON file. Out: an `EvalSpec` that is
+checked, or a `ConfigError` that names the nearest key. Each field's default, range and meaning
+stand here once, and `--help` prints them. It opens no model and no data.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from conf.errors import ConfigError
+
+LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+RESERVED: Final = ("data", "sampling", "verdict", "versions", "warnings")  # results.json's own keys
+MAPPINGS: Final = ("models", "reward_options")
+USAGE: Final = (
+    "usage: python -m eval.run out=DIR data=FILE.parquet models.LABEL=MODEL [models.LABEL=MODEL] "
+    "reward=NAME [key=value …] [--spec FILE.json] [--debug]"
+)
+Text = Annotated[str, Field(min_length=1)]
+
+
+class EvalSpec(BaseModel):
+    """An evaluation of one model or two; each field's description is its documentation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    out: Text = Field(description="folder for records-LABEL.jsonl, items.json and results.json")
+    data: Text = Field(description="Parquet file of RL rows, as data_prep writes them")
+    models: dict[str, Text] = Field(
+        min_length=1,
+        max_length=2,
+        description="models.LABEL=folder or hub id; of two, the second is compared with the first",
+    )
+    reward: Text = Field(
+        description="grader: a name, path/to/file.py:function or package.module:function"
+    )
+    reward_options: dict[str, Any] = Field(
+        default={}, description="reward_options.NAME=value, given to the grader"
+    )
+    n: int = Field(
+        default=500, ge=1, description="items, a seeded stratified sample; all when there are fewer"
+    )
+    seed: int = Field(default=1, ge=0, description="of the choice of items")
+    strata: Text = Field(
+        default="data_source", description="column the sample is balanced over, dots for parts"
+    )
+    max_tokens: int = Field(
+        default=512, ge=1, description="most tokens of a response; decoding is greedy"
+    )
+    device: Text = Field(
+        default="auto", description="auto, or the device that vLLM must run on (checked)"
+    )
+    dtype: Text = Field(
+        default="auto", description="auto: float32 on a CPU, bfloat16 elsewhere; or vLLM's name"
+    )
+    max_num_seqs: int = Field(default=256, ge=1, description="most sequences generated at a time")
+    kv_cache_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="GiB of KV cache; null: 1 on a CPU, elsewhere by gpu_memory_utilization",
+    )
+    gpu_memory_utilization: float = Field(
+        default=0.85, gt=0, le=1, description="share of a GPU's memory that vLLM may take"
+    )
+    enforce_eager: bool = Field(
+        default=True, description="false: compile; slow to start, faster over many tokens"
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="CPU threads; null: 1 for models below 100 MB, else torch's own number",
+    )
+
+    @field_validator("models")
+    @classmethod
+    def _labels(cls, models: dict[str, str]) -> dict[str, str]:
+        for label in models:
+            if not LABEL.fullmatch(label) or label in RESERVED:
+                raise ValueError(
+                    f"label {label!r}: need letters, digits, - or _, and none of "
+                    f"{', '.join(RESERVED)}"
+                )
+        return models
+
+
+def help_text() -> str:
+    """The usage message: one line a key, with its default and its meaning."""
+    lines = [USAGE, ""]
+    for name, item in EvalSpec.model_fields.items():
+        default = "needed" if item.is_required() else json.dumps(item.default)
+        lines.append(f"  {name:<23}{default:<14}{item.description}")
+    return "\n".join(lines)
+
+
+def parse(words: list[str]) -> EvalSpec:
+    """Read `key=value` words; `--spec FILE.json` gives values that the words override.
+
+    Raises:
+        ConfigError: a word that is no `key=value`, an unknown key, a value of another type or out
+            of range, or a key that is needed and missing.
+    """
+    values: dict[str, Any] = {}
+    rest = list(words)
+    while "--spec" in rest:
+        at = rest.index("--spec")
+        values.update(_read_file(rest[at + 1] if at + 1 < len(rest) else ""))
+        del rest[at : at + 2]
+    for word in rest:
+        key, found, text = word.partition("=")
+        if not found:
+            raise ConfigError(f"got {word!r}, need key=value", "python -m eval.run --help")
+        group, dot, name = key.partition(".")
+        if dot and group in MAPPINGS:
+            inner = text if group == "models" else _scalar(text)
+            values[group] = {**values.get(group, {}), name: inner}
+        else:
+            values[key] = text if key in EvalSpec.model_fields and _is_text(key) else _scalar(text)
+    return check(values)
+
+
+def check(values: Mapping[str, Any]) -> EvalSpec:
+    """Build the specification from a plain mapping.
+
+    Raises:
+        ConfigError: see `parse`.
+    """
+    for key in values:
+        if key not in EvalSpec.model_fields:
+            names = [*EvalSpec.model_fields, "models.before", "models.after"]
+            close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+            fix = f"did you mean {close[0]}=?" if close else "python -m eval.run --help"
+            raise ConfigError(f"unknown key {key!r}", fix)
+    try:
+        return EvalSpec(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        word = "models.LABEL=MODEL" if key == "models" else f"{key}=…"
+        if first["type"] == "missing":
+            meaning = EvalSpec.model_fields[key].description
+            raise ConfigError(f"{key} is missing: {meaning}", f"give {word}") from error
+        got = f", got {first['input']!r:.80}"
+        raise ConfigError(f"{key}: {first['msg']}{got}", f"give {word}") from error
+
+
+def _is_text(key: str) -> bool:
+    """Whether a field is text, so that `out=7` names a folder."""
+    return EvalSpec.model_fields[key].annotation is str
+
+
+def _scalar(text: str) -> Any:
+    """JSON where it is JSON (numbers, true, null), else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _read_file(name: str) -> dict[str, Any]:
+    try:
+        loaded = json.loads(Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--spec {name!r}: {error}", "--spec FILE.json") from error
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"--spec {name!r}: need a JSON object", "--spec FILE.json")
+    return loaded
