@@ -57,7 +57,10 @@ def prepare(job: str, arguments: Sequence[str]) -> list[str]:
     os.environ["TEMPER_CONF_DIR"] = str(conf_dir())
     os.environ["TEMPER_RECIPE_NAMES"] = ", ".join(recipe_names())
     chosen = {key: value for key, value in map(_split, arguments)}
-    rewritten = [a for a in arguments if _split(a)[0] not in ("recipe", "hardware")]
+    flags = [a for a in arguments if _is_flag(a)]
+    rewritten = [
+        a for a in arguments if not _is_flag(a) and _split(a)[0] not in ("recipe", "hardware")
+    ]
     fixed_by_recipe = False
     if "recipe" in chosen:
         recipe = find_recipe(chosen["recipe"])
@@ -68,7 +71,8 @@ def prepare(job: str, arguments: Sequence[str]) -> list[str]:
         rewritten.append(f"hardware={chosen['hardware']}")
     elif not fixed_by_recipe:
         rewritten += hardware.detect().overrides(chosen)
-    return rewritten
+    # argparse, in Hydra, wants the overrides together.
+    return rewritten + flags
 
 
 def compose(job: str, overrides: Sequence[str]) -> DictConfig:
@@ -78,14 +82,23 @@ def compose(job: str, overrides: Sequence[str]) -> DictConfig:
         job: grpo, ppo or sft.
         overrides: Hydra overrides, `+recipe=NAME` among them.
     """
+    return _compose(job, prepare(job, overrides))
+
+
+def base_tree(job: str, choices: Sequence[str]) -> DictConfig:
+    """The job's tree with the given group options, without recipe or other overrides."""
+    return _compose(job, choices)
+
+
+def _compose(job: str, arguments: Sequence[str]) -> DictConfig:
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
-    arguments = prepare(job, overrides)
-    GlobalHydra.instance().clear()
     root = str(conf_dir() / ROOTS[job])
+    # Also from within @hydra.main, which holds the only other instance and no longer needs it.
+    GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(config_dir=root, version_base="1.3"):
-        return hydra.compose(config_name=job, overrides=arguments)
+        return hydra.compose(config_name=job, overrides=list(arguments))
 
 
 def resolve(config: DictConfig) -> DictConfig:
@@ -113,6 +126,11 @@ def _split(argument: str) -> tuple[str, str]:
         return "", argument
     key, value = argument.split("=", 1)
     return key.lstrip("+"), value
+
+
+def _is_flag(argument: str) -> bool:
+    """Whether an argument is Hydra's own (`--cfg`, `job`) rather than an override."""
+    return argument.startswith("-") or ("=" not in argument and not argument.startswith("~"))
 
 
 def _is_local(value: str, key: str) -> bool:

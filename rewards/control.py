@@ -2,14 +2,17 @@
 
 In: as any reward. Out: a score that does not depend on correctness (`constant`, `random`), beside
 the true `acc`, `pred` and status of the `math` reward, so that curves of accuracy stay honest.
-Deterministic: no global random state.
+Deterministic: no global random state. `controlled` puts an arm on top of any other reward.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from conf.errors import RewardError
 from rewards.math import grade_math
 from rewards.verdict import Verdict
 
@@ -44,7 +47,32 @@ def grade_random(
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"p must lie in [0, 1], got {p!r}")
-    key = "\x1f".join((str(seed), str(id or index), response)).encode()
-    draw = int.from_bytes(hashlib.sha256(key).digest()[:7], "big") / 2**56
     verdict = grade_math(response, gold)
-    return verdict if verdict.broken else replace(verdict, score=float(draw < p))
+    score = _coin(seed, str(id or index), response, p)
+    return verdict if verdict.broken else replace(verdict, score=score)
+
+
+def _coin(seed: int, prompt: str, response: str, p: float) -> float:
+    """1.0 with probability `p`, decided by a hash of all three."""
+    key = "\x1f".join((str(seed), prompt, response)).encode()
+    draw = int.from_bytes(hashlib.sha256(key).digest()[:7], "big") / 2**56
+    return float(draw < p)
+
+
+def controlled(verdict: Verdict, arm: str, response: str, row: Mapping[str, Any]) -> Verdict:
+    """A real verdict with the score of a control arm; `acc`, `pred` and status stay the real ones.
+
+    Args:
+        verdict: what the recipe's own reward said.
+        arm: `constant` or `random`.
+        response: the model's text.
+        row: the row's fields; `id`, else `index`, decides a random score beside the response.
+
+    Raises:
+        RewardError: no such arm.
+    """
+    if arm == "constant":
+        return replace(verdict, score=0.5)
+    if arm == "random":
+        return replace(verdict, score=_coin(0, str(row.get("id") or row.get("index")), response, 0.5))
+    raise RewardError(f"no control arm {arm!r}; there are constant, random", "control=none")

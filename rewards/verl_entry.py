@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conf.errors import RewardError
+from rewards.control import controlled
 from rewards.registry import Reward, load_reward
 
 # What verl passes by itself when a reward model is on; no reward of ours reads it.
@@ -60,7 +61,8 @@ def compute_score(
         solution_str: the response, special tokens removed.
         ground_truth: the row's gold answer.
         extra_info: the row's other fields; `id`, else `index`, names the sample in messages.
-        reward_kwargs: `reward`, and that reward's options, in a mapping `options` or by name.
+        reward_kwargs: `reward`, that reward's options, in a mapping `options` or by name, and
+            `control`: None, or a control arm whose score replaces the reward's.
 
     Returns:
         `score`, `acc`, `pred`, `status`, `detail`, and `component_<name>` for each component.
@@ -75,6 +77,7 @@ def compute_score(
             fix="+reward.custom_reward_function.reward_kwargs.reward=math",
         )
     spec = options.pop("reward")
+    control = options.pop("control", None)
     nested = options.pop("options", None) or {}
     reward, seen = _resolve(spec, {**options, **nested})
     row = {**(extra_info or {}), "data_source": data_source}
@@ -85,6 +88,8 @@ def compute_score(
             f"sample {sample!r} of {data_source!r}: {verdict.status}: {verdict.detail}",
             fix="this sample is dropped; python -m rewards.check tries the reward alone",
         )
+    if control is not None:
+        verdict = controlled(verdict, str(control), solution_str, row)
     flat = verdict.to_verl()
     keys = frozenset(flat)
     if not seen:

@@ -1,0 +1,62 @@
+"""The trainer process of one attempt: `python -m launch.bridge RUN_FOLDER ATTEMPT_FOLDER`.
+
+In: RUN_FOLDER/config.yaml. Out: exit code 0, or that of the error; ATTEMPT_FOLDER/failure.json
+then says what it was, so that the launcher need not read logs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import TemperError
+from launch.bridge import environment, ray_session, rl, sft
+
+
+def run(run_folder: Path, attempt: Path) -> None:
+    """Train as RUN_FOLDER/config.yaml says."""
+    config = OmegaConf.load(run_folder / "config.yaml")
+    assert isinstance(config, DictConfig)
+    values = environment.variables(config, attempt)
+    if config.job != "sft":
+        values |= rl.determinism(config)
+    environment.adopt(values)
+    ray_session.start(config, values)
+    (sft if config.job == "sft" else rl).train(config)
+
+
+def cause_of(error: BaseException) -> TemperError | None:
+    """The `TemperError` at the root of what Ray wraps around a worker's exception."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, TemperError):
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return None
+
+
+def main() -> int:
+    """Run, and leave the failure behind as a file."""
+    run_folder, attempt = Path(sys.argv[1]), Path(sys.argv[2])
+    try:
+        run(run_folder, attempt)
+    except Exception as error:
+        traceback.print_exc()
+        known = cause_of(error)
+        failure = {
+            "type": type(known or error).__name__,
+            "message": known.message if known else str(error).strip().splitlines()[-1:],
+            "fix": known.fix if known else "",
+            "exit_code": known.exit_code if known else 1,
+        }
+        (attempt / "failure.json").write_text(json.dumps(failure, indent=1), encoding="utf-8")
+        return int(failure["exit_code"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

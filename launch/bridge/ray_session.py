@@ -1,0 +1,50 @@
+"""Start or join Ray for one run.
+
+In: the resolved configuration and the workers' environment. Out: an initialised Ray client. Under
+a Ray job, or with `hardware.ray_address`, it joins; else it starts a local Ray that the guard ends.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import ClusterError
+
+
+def start(config: DictConfig, environment: dict[str, str]) -> None:
+    """Initialise Ray so that verl's trainers find it running.
+
+    Args:
+        config: the resolved configuration; `hardware.ray_address` null starts a local Ray.
+        environment: variables for every worker process.
+
+    Raises:
+        ClusterError: the address does not answer.
+    """
+    import ray
+
+    address = config.hardware.ray_address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"runtime_env": {"env_vars": environment}, "log_to_driver": True}
+    if address:
+        options["address"] = address
+    elif config.job == "sft":
+        options |= {"num_cpus": config.hardware.ray_cpus, "include_dashboard": False}
+        if config.hardware.device == "cpu":
+            options["num_gpus"] = config.hardware.ranks
+    else:
+        given = OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True)
+        assert isinstance(given, dict)
+        given.pop("runtime_env", None)
+        options |= {str(key): value for key, value in given.items()}
+    try:
+        ray.init(**options)
+    except (ConnectionError, TimeoutError, ValueError) as error:
+        if not address:
+            raise
+        raise ClusterError(
+            f"no Ray answers at {address}: {str(error).splitlines()[0]}",
+            "hardware.ray_address=null starts one here; `ray status` shows a running one",
+        ) from error

@@ -1,0 +1,36 @@
+"""Hand an SFT configuration to verl's Ray SFT trainer on a running Ray.
+
+In: the resolved configuration. Out: verl has trained, or its exception.
+`verl.trainer.sft_trainer_ray.run_sft` calls a bare `ray.init()`; we start Ray first and
+take its trainer class.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+
+def train(config: DictConfig) -> None:
+    """Run verl's SFT trainer to its end."""
+    from verl.trainer.sft_trainer_ray import SFTTrainer
+
+    from launch.cpu_platform.device_check import require_device
+
+    class Trainer(SFTTrainer):
+        """verl's trainer with the device checked and `data.num_workers` honoured."""
+
+        def _build_engine(self) -> Any:
+            super()._build_engine()
+            workers = self.training_client.workers
+            require_device(workers, self.config.hardware.device, "training workers")
+
+        def _build_dataloader(self) -> None:
+            super()._build_dataloader()
+            # verl builds both loaders with 8 processes whatever data.num_workers says.
+            for loader in (self.train_dataloader, self.val_dataloader):
+                if loader is not None:
+                    loader.num_workers = self.config.data.num_workers
+
+    Trainer(config=config).fit()

@@ -1,0 +1,71 @@
+"""`policy=tiny`: a randomly initialised Qwen2 of 0.3 million parameters with a byte-level tokenizer.
+
+In: a folder and a seed (`python -m launch.bridge.tiny_policy FOLDER SEED`). Out: a Hugging Face
+folder that verl, vLLM and transformers read like any other. Nothing is downloaded; the same seed
+gives the same weights. It is a stand-in to run whole pipelines, not a model to use.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>")
+# ChatML, as Qwen's own template, without its default system prompt.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def build(folder: Path, seed: int) -> None:
+    """Write the model and its tokenizer, all or nothing.
+
+    Args:
+        folder: must not exist yet.
+        seed: of torch's generator for the weights.
+    """
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate((*SPECIAL, *alphabet))}
+    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    # No regex, so that every byte is one token, "\n" included: verl's agent loop wants that.
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    raw.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        pad_token=SPECIAL[0],
+        eos_token=SPECIAL[2],
+        additional_special_tokens=[SPECIAL[1]],
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    config = Qwen2Config(
+        vocab_size=len(vocabulary),
+        hidden_size=96,
+        intermediate_size=256,
+        num_hidden_layers=3,
+        # Heads of 32: vLLM's CPU attention has kernels for few sizes.
+        num_attention_heads=3,
+        num_key_value_heads=3,
+        max_position_embeddings=2048,
+        # Tied, like Qwen2.5-0.5B: the weight sync has to get this right.
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=vocabulary[SPECIAL[2]],
+        pad_token_id=vocabulary[SPECIAL[0]],
+    )
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(folder)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,125 @@
+"""What a configuration amounts to: steps, the starting model's folder, the warm start's overrides.
+
+In: a resolved configuration and the files it names. Out: plain values. It reads Parquet footers and
+folder listings, checks nothing (`launch.preflight` does) and starts nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import ConfigError, DataError
+from conf.runs import RunFolder
+from launch.resume import newest_complete_checkpoint
+
+# Nodes of ours that a warm start shares with the job that asked for it.
+SHARED = ("run.root", "run.seed", "hardware", "policy", "data_prep")
+
+
+def planned_steps(config: DictConfig) -> int:
+    """The step at which verl's trainer will stop.
+
+    Raises:
+        DataError: the training file is missing or unreadable.
+        ConfigError: the batch is larger than the data, so there is no step.
+    """
+    rows = _rows(config)
+    per_epoch = rows // int(config.data.train_batch_size)
+    most = per_epoch * int(config.trainer.total_epochs)
+    wanted = config.trainer.total_training_steps
+    steps = most if wanted is None else min(int(wanted), most)
+    if steps < 1:
+        raise ConfigError(
+            f"{rows} rows make no batch of data.train_batch_size={config.data.train_batch_size}",
+            f"data.train_batch_size={rows}",
+        )
+    return steps
+
+
+def _rows(config: DictConfig) -> int:
+    import pyarrow.parquet as parquet
+
+    listed = config.data.train_files
+    files = [listed] if isinstance(listed, str) else list(listed)
+    try:
+        rows = sum(parquet.ParquetFile(file).metadata.num_rows for file in files)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"cannot read {files[0]}: {str(error).splitlines()[0]}", "data.train_files=FILE.parquet"
+        ) from error
+    limit = int(config.data.train_max_samples)
+    return min(rows, limit) if limit > 0 else rows
+
+
+def policy_folder(path: Path) -> Path:
+    """The Hugging Face folder that a policy's path means.
+
+    Args:
+        path: such a folder or a hub id (returned as it is), or a run's folder, whose newest
+            complete checkpoint it then is.
+
+    Raises:
+        ConfigError: a run's folder without a complete checkpoint.
+    """
+    if not (path / "checkpoints").is_dir():
+        return path
+    point = newest_complete_checkpoint(RunFolder.open(path))
+    if point.path is None:
+        raise ConfigError(f"{path} has no complete checkpoint", f"policy.path={path}/…/huggingface")
+    inner = point.path / "actor"
+    return (inner if inner.is_dir() else point.path) / "huggingface"
+
+
+def with_policy(config: DictConfig, path: str) -> DictConfig:
+    """The configuration with another starting model, everywhere verl reads it from."""
+    before = str(config.policy.path)
+    changed = OmegaConf.create(_replaced(OmegaConf.to_container(config), before, path))
+    assert isinstance(changed, DictConfig)
+    return changed
+
+
+def _replaced(value: Any, before: str, after: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(item, before, after) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, before, after) for item in value]
+    return after if value == before else value
+
+
+def sft_overrides(config: DictConfig) -> list[str]:
+    """The command line of the SFT that warms this job up: the same recipe, data and policy."""
+    name = "sft" if config.run.name == config.job else f"{config.run.name}-sft"
+    overrides = [
+        f"+recipe={config.run.recipe_dir}",
+        f"hardware={config.hardware.name}",
+        f"hardware.ranks={config.hardware.ranks}",
+        f"hardware.nodes={config.hardware.nodes}",
+        f"policy={config.policy.name}",
+        f"policy.path={config.policy.path}",
+        f"run.root={config.run.root}",
+        f"run.seed={config.run.seed}",
+        f"run.name={name}",
+    ]
+    for key, value in config.data_prep.items():
+        if key != "options" and value is not None:
+            overrides.append(f"data_prep.{key}={value}")
+    return overrides
+
+
+def document(config: DictConfig, steps: int, command: Sequence[str]) -> dict[str, Any]:
+    """What plan.json records: the command, the numbers it amounts to."""
+    return {
+        "job": config.job,
+        "command": shlex.join(["python", "-m", *command]),
+        "steps": steps,
+        "ranks": int(config.hardware.ranks) * int(config.hardware.nodes),
+        "hardware": config.hardware.name,
+        "policy": config.policy.path,
+        "rows": _rows(config),
+        "train_batch_size": int(config.data.train_batch_size),
+    }

@@ -1,0 +1,9 @@
+"""`python -m launch.ppo +recipe=NAME [hardware=…] [key=value …]`: PPO with a critic.
+
+In: the command line. Out: a run folder, and an exit code. See `--help` and `--cfg job`.
+"""
+
+from launch.entry import main
+
+if __name__ == "__main__":
+    main("ppo")
