@@ -41,7 +41,7 @@ OURS = {
 HEAVY_ALLOWED = {
     "rewards/verl_manager.py": {"torch", "verl", "tensordict"},
     "data_prep/backends/*.py": {"ray", "torch", "transformers"},
-    "eval/generate*.py": {"ray", "transformers", "vllm"},
+    "eval/generate*.py": {"ray", "torch", "transformers", "vllm"},
     "launch/bridge/*.py": HEAVY,
     "launch/cpu_platform/*.py": HEAVY,
     "launch/jobs*.py": {"ray"},

@@ -32,7 +32,7 @@ YAML_HOMES = {"conf", "recipes", "tests"}
 MACHINE_PATH = re.compile(
     r"(?<![\w.$}/-])/(?:"
     + "|".join(["ro" + "ot", "wo" + "rk", "ho" + "me", "Us" + "ers"])
-    + r")/\w"
+    + r")/(?!me\b|you\b)\w"
 )
 REGISTRY = re.compile(
     "|".join(
@@ -89,7 +89,7 @@ def test_no_file_names_a_package_registry(texts: dict[Path, str]) -> None:
     [
         (MACHINE_PATH, "path = '/ro" + "ot/models'"),
         (MACHINE_PATH, "cd /wo" + "rk/x"),
-        (MACHINE_PATH, "/ho" + "me/me/data"),
+        (MACHINE_PATH, "/ho" + "me/alice/data"),
         (REGISTRY, "https://py" + "pi.org/simple"),
         (REGISTRY, "--extra-index" + "-url https://somewhere"),
         (REGISTRY, "https://download.py" + "torch.org"),
@@ -100,7 +100,14 @@ def test_a_planted_name_is_found(pattern: re.Pattern[str], line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["tests/work/x", "$" + "{ro" + "ot}/wo" + "rk/a", "https://a.b/wo" + "rk/c", "~/x"]
+    "line",
+    [
+        "tests/work/x",
+        "$" + "{ro" + "ot}/wo" + "rk/a",
+        "https://a.b/wo" + "rk/c",
+        "~/x",
+        "/home/me/x",
+    ],
 )
 def test_an_ordinary_path_is_not(line: str) -> None:
     assert matches(MACHINE_PATH, {Path("a"): line}) == []
