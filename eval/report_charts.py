@@ -194,8 +194,8 @@ def _tick(value: float, gap: float, share: bool) -> str:
 def _x_axis(chart: Chart) -> _Axis:
     steps = [s for line in chart.series for s, _ in line.finite] + list(chart.resumes)
     low, high = float(min(steps)), float(max(steps))
-    if low == 1 and high > 10:
-        low = 0  # so that the ticks read 0, 10, 20
+    if low == 1:
+        low = 0  # as in the charts that have a value from before training
     if low == high:
         low, high = low - 1, high + 1
     marks = [(t, f"{t:,.0f}") for t in ticks(low, high, 6, whole=True)]

@@ -161,5 +161,10 @@ def examine(
     checks += [_complete(run), _finite(run)]
     if not is_sft(run):
         checks += [_clipped(run), _flat(rollouts), _verifier(rows, (validation, rollouts))]
+    warnings = (run.results or {}).get("warnings")
+    checks += [
+        Check("warn", "Evaluation", str(text))
+        for text in (warnings if isinstance(warnings, list) else [])
+    ]
     checks += [Check("warn", "Run folder", f"{problem}.") for problem in run.problems]
     return checks

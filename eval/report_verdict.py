@@ -1,7 +1,7 @@
 """The report's first sentence: did the run end, and did the model become better?
 
 In: a `RunRecord`. Out: a `Verdict`. Numbers are those of eval/results.json; none is estimated
-here. Better or worse needs 95% intervals that do not overlap; all else is `no clear change`.
+here. Better or worse is what the paired test says; without one, 95% intervals must not overlap.
 """
 
 from __future__ import annotations
@@ -9,11 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from eval.report_curves import accuracy_chart
 from eval.report_data import Json, RunRecord
 from eval.report_intervals import Bar
 from eval.report_text import percent, plural
 
 ACCURACY_KEYS = ("accuracy", "ci95", "n")
+# The words of eval.score.compare: our state and headline.
+WORDS = {
+    "improved": ("better", "Improved"),
+    "regressed": ("worse", "Regressed"),
+    "no detectable change": ("unclear", "No detectable change"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class Evaluated:
     n: int
     correct: int | None
     model: str | None
+    cut: float | None  # share of the responses that reached the token limit
     status: tuple[tuple[str, int], ...]
 
 
@@ -47,12 +55,13 @@ def _evaluated(label: str, record: Any) -> Evaluated | None:
         return None
     status = record.get("status")
     counts = status.items() if isinstance(status, dict) else ()
-    correct, model = record.get("correct"), record.get("model")
+    correct, model, cut = (record.get(key) for key in ("correct", "model", "truncation_share"))
     return Evaluated(
         bar=Bar(label, float(numbers[0]), float(numbers[2]), float(numbers[3])),
         n=int(numbers[1]),
         correct=correct if isinstance(correct, int) else None,
         model=model if isinstance(model, str) else None,
+        cut=float(cut) if isinstance(cut, int | float) else None,
         status=tuple((str(k), v) for k, v in counts if isinstance(v, int) and v),
     )
 
@@ -64,14 +73,13 @@ def evaluations(results: Json | None) -> tuple[Evaluated, ...]:
 
 
 def planned_steps(run: RunRecord) -> int | None:
-    """The step at which the run was to end; None when neither plan nor configuration says."""
-    plan = run.plan or {}
-    for value in (
-        plan.get("total_steps"),
-        plan.get("total_training_steps"),
-        run.setting("trainer.total_training_steps"),
-    ):
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+    """The step at which the run was to end; None when neither plan nor configuration says.
+
+    plan.json tells how the run was begun; a run that was extended since goes by its configuration.
+    """
+    last = max(run.metrics.train_steps, default=0)
+    for value in ((run.plan or {}).get("steps"), run.setting("trainer.total_training_steps")):
+        if isinstance(value, int) and not isinstance(value, bool) and value >= max(last, 1):
             return value
     return None
 
@@ -88,39 +96,65 @@ def unfinished(run: RunRecord) -> str:
     return f"Ended at step {last}: {why}" if why else ""
 
 
-def _difference(results: Json | None) -> str:
-    """The measured difference with its interval, where results.json has it."""
-    verdict = (results or {}).get("verdict")
-    if not isinstance(verdict, dict):
-        return ""
-    value, ci = verdict.get("difference"), verdict.get("difference_ci95")
-    if not isinstance(value, int | float):
-        return ""
-    text = f"{100 * value:+.1f} points".replace("-", "−")
-    if isinstance(ci, list) and len(ci) == 2 and all(isinstance(v, int | float) for v in ci):
-        text += f" [{100 * ci[0]:+.1f}, {100 * ci[1]:+.1f}]".replace("-", "−")
-    return text
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "−")
 
 
-def _compared(rows: tuple[Evaluated, ...], results: Json | None) -> tuple[str, str, str]:
-    """State, headline and sentence for two evaluated models or more: the first and the last."""
-    by_label = {row.bar.label: row for row in rows}
-    before, after = by_label.get("before", rows[0]), by_label.get("after", rows[-1])
-    if after.bar.low > before.bar.high:
-        state, headline, relation = "better", "Improved", "do not overlap"
-    elif after.bar.high < before.bar.low:
-        state, headline, relation = "worse", "Regressed", "do not overlap"
-    else:
-        state, headline, relation = "unclear", "No clear change", "overlap"
-    same = before.n == after.n
-    n = f"n = {before.n:,}" if same else f"n = {before.n:,} and {after.n:,}"
-    change = _difference(results)
-    if not change:
-        points = 100 * (after.bar.value - before.bar.value)
-        change = f"{points:+.1f} points".replace("-", "−")
+def _paired(verdict: Json) -> tuple[str, str, str] | None:
+    """Word, change and remark of the paired test in results.json (eval.score.compare)."""
+    word, difference = verdict.get("verdict"), verdict.get("difference")
+    ci, p = verdict.get("difference_ci95"), verdict.get("p_value")
+    if word not in WORDS or not isinstance(difference, float) or not isinstance(p, float):
+        return None
+    change = f"{_points(difference)} points"
+    if isinstance(ci, list) and len(ci) == 2:
+        change += f" [{_points(ci[0])}, {_points(ci[1])}]"
+    change += f", {f'p = {p:.2g}' if p >= 1e-4 else 'p < 0.0001'} (paired, exact McNemar)"
+    detectable = verdict.get("detectable")
+    remark = ""
+    if word not in ("improved", "regressed") and isinstance(detectable, float):
+        remark = f" A difference of {100 * detectable:.1f} points would have been seen."
+    return str(word), change, remark
+
+
+def _compared(rows: tuple[Evaluated, ...], results: Json) -> tuple[str, str, str]:
+    """State, headline and sentence for two evaluated models.
+
+    The paired test decides where results.json has it; else the two intervals do.
+    """
+    verdict = results.get("verdict")
+    verdict = verdict if isinstance(verdict, dict) else {}
+    labels = {row.bar.label: row for row in rows}
+    before = labels.get(str(verdict.get("base")), labels.get("before", rows[0]))
+    after = labels.get(str(verdict.get("tuned")), labels.get("after", rows[-1]))
+    overlap = before.bar.low <= after.bar.high and after.bar.low <= before.bar.high
+    gain = after.bar.value - before.bar.value
+    word = "no detectable change" if overlap else "improved" if gain > 0 else "regressed"
+    word, change, remark = _paired(verdict) or (word, f"{_points(gain)} points", "")
+    state, headline = WORDS[word]
     headline += f": {percent(before.bar.value)} → {percent(after.bar.value)}"
-    sentence = f"Held-out accuracy, {n}: {change}. The 95% intervals {relation}."
-    return state, headline, sentence
+    n = f"{before.n:,}" if before.n == after.n else f"{before.n:,} and {after.n:,}"
+    sampling = results.get("sampling")
+    greedy = isinstance(sampling, dict) and sampling.get("temperature") == 0
+    return (
+        state,
+        headline,
+        f"Held-out accuracy, n = {n}{', greedy' if greedy else ''}: {change}. "
+        f"The 95% intervals {'overlap' if overlap else 'do not overlap'}.{remark}",
+    )
+
+
+def _validated(run: RunRecord) -> str:
+    """What the validations during training say, for a run without an evaluation."""
+    chart = accuracy_chart(run)
+    points = chart.series[0].finite if len(chart.series) == 1 else []
+    if len(points) < 2:
+        return ""
+    (first, before), (last, after) = points[0], points[-1]
+    return (
+        f" {chart.title} during training: {chart.text(before)} at step {first}, "
+        f"{chart.text(after)} at step {last}."
+    )
 
 
 def judge(run: RunRecord) -> Verdict:
@@ -129,7 +163,7 @@ def judge(run: RunRecord) -> Verdict:
     stopped = unfinished(run)
     steps = plural(len(run.metrics.train_steps), "training step")
     if len(rows) >= 2:
-        state, headline, sentence = _compared(rows, run.results)
+        state, headline, sentence = _compared(rows, run.results or {})
     elif rows:
         row = rows[0]
         state, headline = "unknown", f"One model evaluated: {percent(row.bar.value)}"
@@ -141,7 +175,7 @@ def judge(run: RunRecord) -> Verdict:
         state, headline = "unknown", "Not evaluated"
         sentence = (
             f"{steps} recorded, but no held-out evaluation: whether the model became better is "
-            "not known."
+            f"not known.{_validated(run)}"
         )
     if stopped:
         return Verdict("stopped", stopped, f"{headline}. {sentence}", rows)

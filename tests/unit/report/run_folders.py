@@ -119,13 +119,36 @@ def evaluated(model: str, n: int, correct: int, low: float, high: float) -> dict
         "accuracy": correct / n,
         "ci95": [low, high],
         "method": "wilson",
+        "truncation_share": 0.0,
         "status": {"correct": correct, "wrong": n - correct - 3, "no_answer": 3},
     }
 
 
 # Wilson intervals of 306/500 and 417/500, from scipy.stats.binomtest(...).proportion_ci.
 BEFORE = evaluated("runs/arithmetic/sft/checkpoints/global_step_120", 500, 306, 0.5686, 0.6537)
+PAIRED = {
+    "verdict": "improved",
+    "base": "before",
+    "tuned": "after",
+    "n": 500,
+    "p_value": 3.2e-21,
+    "difference": 0.222,
+    "difference_ci95": [0.179, 0.264],
+    "detectable": 0.055,
+    "power": 0.8,
+}
 AFTER = evaluated("runs/arithmetic/grpo/checkpoints/global_step_50", 500, 417, 0.7989, 0.8641)
+
+
+RESULTS = {
+    "before": BEFORE,
+    "after": AFTER,
+    "verdict": PAIRED,
+    "data": {"path": "data/arithmetic-seed1/test.parquet", "rows": 2000, "n": 500, "seed": 1},
+    "sampling": {"temperature": 0.0, "max_tokens": 48, "dtype": "float32"},
+    "versions": {"temper": "0.1.0"},
+    "warnings": [],
+}
 
 
 def sample(step: int, index: int, response: str, gold: str, right: bool, **extra: object) -> dict:
@@ -187,7 +210,7 @@ def grpo_run(folder: Path, steps: int = 50, seed: int = 1) -> Path:
     (folder / "config.yaml").write_text(CONFIG % steps)
     write_json(folder / "environment.json", ENVIRONMENT)
     write_json(folder / "preflight.json", PREFLIGHT)
-    write_json(folder / "eval/results.json", {"before": BEFORE, "after": AFTER})
+    write_json(folder / "eval/results.json", RESULTS)
     return folder
 
 
@@ -227,7 +250,11 @@ def hostile_run(folder: Path) -> Path:
     write_json(folder / "preflight.json", {"lines": [preflight_line(bad, bad, bad, bad)]})
     write_json(folder / "plan.json", {"command": ["python", bad], "overrides": [f"{bad}={bad}"]})
     write_json(folder / "attempts/0002/exit.json", FINISHED | {"reason": bad, "error": bad})
-    write_json(folder / "eval/results.json", {bad: BEFORE | {"model": bad}, "after": AFTER})
+    write_json(
+        folder / "eval/results.json",
+        RESULTS
+        | {bad: BEFORE | {"model": bad}, "warnings": [bad], "verdict": PAIRED | {"base": bad}},
+    )
     config = (CONFIG % 6).replace("recipe: arithmetic", f"recipe: {json.dumps(bad)}")
     (folder / "config.yaml").write_text(config + f"note: {json.dumps(HOSTILE[5])}\n")
     return folder

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from eval.report_data import read_run
-from eval.report_verdict import judge
+from eval.report_verdict import judge, planned_steps
+from eval.score import compare, summarise
 
 
 def results(run, before, after, **verdict):
@@ -23,9 +24,15 @@ def results(run, before, after, **verdict):
     [
         ((60, 0.50, 0.69), (80, 0.71, 0.87), "better", "Improved: 60.0% → 80.0%", "+20.0 points"),
         ((80, 0.71, 0.87), (60, 0.50, 0.69), "worse", "Regressed: 80.0% → 60.0%", "−20.0 points"),
-        ((60, 0.50, 0.69), (65, 0.55, 0.74), "unclear", "No clear change", "overlap"),
+        ((60, 0.50, 0.69), (65, 0.55, 0.74), "unclear", "No detectable change", "overlap"),
         # Intervals that touch overlap.
-        ((60, 0.50, 0.71), (80, 0.71, 0.87), "unclear", "No clear change", "intervals overlap"),
+        (
+            (60, 0.50, 0.71),
+            (80, 0.71, 0.87),
+            "unclear",
+            "No detectable change",
+            "intervals overlap",
+        ),
     ],
 )
 def test_states_of_a_comparison(run, before, after, state, headline, sentence):
@@ -36,10 +43,58 @@ def test_states_of_a_comparison(run, before, after, state, headline, sentence):
     assert "n = 100" in verdict.sentence
 
 
+def records(rights):
+    return [
+        {"index": i, "tokens": 5, "seconds": 0.1, "finish_reason": "stop",
+         "verdict": {"status": "correct" if right else "wrong", "detail": ""}}
+        for i, right in enumerate(rights)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "state", "says"),
+    [
+        # 30 discordant, exact McNemar p = 2·(1+30+435+4060)/2³⁰ = 8.4e-6
+        (27, 3, "better", "+24.0 points"),
+        (3, 27, "worse", "−24.0 points"),
+        # 2·(1+13)/2¹³ = 0.0034: better, although 62% and 73% have intervals that overlap.
+        (12, 1, "better", "p = 0.0034 (paired, exact McNemar). The 95% intervals overlap."),
+        (5, 4, "unclear", "points would have been seen."),
+    ],
+)
+def test_the_paired_test_of_the_evaluation_decides(run, gained, lost, state, says):
+    same = 100 - gained - lost
+    right = round(0.62 * same)
+    both = [True] * right + [False] * (same - right)
+    base = records(both + [False] * gained + [True] * lost)
+    tuned = records(both + [True] * gained + [False] * lost)
+    found = {
+        "sft": summarise("sft", "m", "f", base),
+        "rl": summarise("rl", "m", "f", tuned),
+        "verdict": compare("sft", base, "rl", tuned),
+        "sampling": {"temperature": 0.0},
+    }
+    (run / "eval/results.json").write_text(json.dumps(found))
+    verdict = judge(read_run(run))
+    assert verdict.state == state
+    assert says in verdict.sentence
+    assert "n = 100, greedy" in verdict.sentence
+    assert [row.bar.label for row in verdict.rows] == ["sft", "rl"]
+
+
+def test_a_run_that_was_extended_goes_by_its_configuration(run):
+    (run / "plan.json").write_text('{"steps": 40}')
+    assert planned_steps(read_run(run)) == 50
+    (run / "plan.json").write_text('{"steps": 60}')
+    assert judge(read_run(run)).headline == "Stopped at step 50 of 60"
+
+
 def test_no_evaluation_is_no_verdict(run):
     (run / "eval/results.json").unlink()
     verdict = judge(read_run(run))
     assert (verdict.state, verdict.headline, verdict.rows) == ("unknown", "Not evaluated", ())
+    assert "50 training steps recorded, but no held-out evaluation" in verdict.sentence
+    assert "Validation accuracy during training: 61.2% at step 0, " in verdict.sentence
 
 
 def test_one_model_is_compared_with_nothing(run, folders):
