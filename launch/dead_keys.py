@@ -59,9 +59,7 @@ def load(root: str) -> KeyTable:
         table = json.loads(TABLE.read_text(encoding="utf-8"))
         part = table["roots"][root]
         dead = {key: DeadKey(**entry) for key, entry in part["dead"].items()}
-        return KeyTable(
-            table["verl"], dead, frozenset(part["open"]), frozenset(part["by_name"])
-        )
+        return KeyTable(table["verl"], dead, frozenset(part["open"]), frozenset(part["by_name"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"cannot use conf/{TABLE.name} for {root}: {error!r}",

@@ -62,6 +62,8 @@ def derive(folder: Path, package: str, tree: Tree, trainer: Trainer) -> Verdict:
     Args:
         folder: the package's folder.
         package: its import name.
+        tree: the keys to judge.
+        trainer: where its code starts.
     """
     index = Index(folder, package, trainer.entries, trainer.without)
     targets = [tree.target(node) for node in sorted(tree.nodes)]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Any
 
 from conf.errors import ConfigError
 from launch.dead_keys import DeadKey, KeyTable
 from launch.nearest import nearest, score
 
-SURELY = 0.88  # above this, a new key where new keys are allowed is taken for a slip
+SURELY = 0.82  # above this, a new key where new keys are allowed is taken for a slip
 NO_TABLE = KeyTable("", {}, frozenset(), frozenset())
 
 
@@ -113,6 +114,20 @@ def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
+def choices(overrides: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """The overrides that choose group options: compose with these alone to get `Known.of`'s tree.
+
+    An option may bring keys of its own (`model_engine=megatron`), so the tree depends on them.
+    """
+    chosen = []
+    for text in overrides:
+        body = text.lstrip("+~")
+        key = body.partition("=")[0].partition("@")[0]
+        if "=" in body and key in groups:
+            chosen.append(text)
+    return chosen
+
+
 def check_overrides(overrides: Sequence[str], known: Known) -> None:
     """Check the overrides of a command line; flags (`--cfg`) and `hydra.*` are left alone.
 
@@ -132,6 +147,7 @@ def check_tree(leaves: Mapping[str, Any], known: Known, source: str) -> None:
 
     Args:
         leaves: nested or dotted keys → values.
+        known: the keys there are.
         source: the file, for the message.
 
     Raises:
@@ -168,10 +184,10 @@ def _problems_of_group(override: Override, options: Sequence[str]) -> Iterator[C
         return
     if value.startswith("["):
         return
-    near = nearest(value, options)
+    near = max(options, key=lambda option: SequenceMatcher(None, value, option).ratio())
     yield ConfigError(
         f"{override.key} has no option {value}; it has {', '.join(options)}",
-        f"{override.sign}{override.key}={near[0] if near else options[0]}",
+        f"{override.sign}{override.key}={near}",
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from launch.keyscan.evaluate import Evaluator
+from launch.keyscan.calls import CallEvaluator
 from launch.keyscan.index import Index, Unit, last_name
 from launch.keyscan.tree import Path_, Tree
 from launch.keyscan.values import Reads, Scope, Slot, Value
@@ -44,7 +44,7 @@ class Flow:
         while self.queue:
             number = self.queue.pop(0)
             self.queued.discard(number)
-            Evaluator(self, self.units[number], self.scopes[number], number).run()
+            CallEvaluator(self, self.units[number], self.scopes[number], number).run()
         return self.reads
 
     def store(self, slot: Slot, value: Value) -> None:

@@ -17,10 +17,12 @@ from pathlib import Path
 from conf.errors import ConfigError
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+# Decorators that register nothing, so that a function under them is reached by its name alone.
 PLAIN_DECORATORS = frozenset(
     {"dataclass", "staticmethod", "classmethod", "property", "abstractmethod", "contextmanager"}
-    | {"deprecated", "no_grad", "torch", "functools", "lru_cache", "cache", "wraps", "GPUMemoryLogger"}
+    | {"deprecated", "no_grad", "lru_cache", "cache", "wraps", "GPUMemoryLogger"}
 )
+# Bases that call no method of a class by themselves.
 TRANSPARENT_BASES = frozenset({"ABC", "object", "Enum", "str", "Generic", "Protocol", "BaseConfig"})
 
 
@@ -312,7 +314,7 @@ def _module_files(folder: Path, package: str) -> dict[str, Path]:
 
 
 def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
-    """Modules that `tree` may import: statements at any depth, and dotted strings of the package."""
+    """Modules that `tree` may import: at any depth, and as dotted strings of the package."""
     package = module.partition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -324,9 +326,8 @@ def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
                 parts = parts[: len(parts) - (node.level - 1)]
                 base = ".".join([*parts, *([node.module] if node.module else [])])
             yield from (f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value.startswith(package + "."):
-                yield node.value
+        elif isinstance(node, ast.Constant) and str(node.value).startswith(package + "."):
+            yield str(node.value)
 
 
 def _foreign_names(tree: ast.Module, package: str) -> set[str]:
@@ -339,6 +340,6 @@ def _foreign_names(tree: ast.Module, package: str) -> set[str]:
                 if top != package:
                     names.add(alias.asname or top)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            if (node.module or "").partition(".")[0] != package:
-                names |= {alias.asname or alias.name for alias in node.names}
+            foreign = (node.module or "").partition(".")[0] != package
+            names |= {alias.asname or alias.name for alias in node.names if foreign}
     return names

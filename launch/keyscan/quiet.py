@@ -8,6 +8,8 @@ assignment to a variable used nowhere else. A key read only there is not obeyed 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Iterator
+
 LOGGERS = frozenset({"logger", "logging", "warnings", "log", "_logger"})
 PRINTERS = frozenset({"print", "pprint", "log_with_rank", "warn"})
 
@@ -58,21 +60,16 @@ def quiet_nodes(function: ast.AST) -> set[int]:
     quiet: set[int] = set()
     nodes = list(ast.walk(function))
     for node in nodes:
-        if is_log_call(node):
+        only_logs = isinstance(node, ast.If) and _only_logs([node]) and _pure(node.test)
+        if is_log_call(node) or only_logs:
             quiet |= {id(child) for child in ast.walk(node)}
-        elif isinstance(node, ast.If) and _only_logs(node.body) and _only_logs(node.orelse):
-            if _pure(node.test):
-                quiet |= {id(child) for child in ast.walk(node)}
     if not quiet:
         return quiet
     uses: dict[str, list[int]] = {}
-    assigned: list[tuple[str, ast.expr]] = []
+    assigned = list(_pure_assignments(nodes))
     for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             uses.setdefault(node.id, []).append(id(node))
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if len(node.targets) == 1 and _pure(node.value):
-                assigned.append((node.targets[0].id, node.value))
     while True:
         before = len(quiet)
         for name, value in assigned:
@@ -81,3 +78,12 @@ def quiet_nodes(function: ast.AST) -> set[int]:
                 quiet |= {id(child) for child in ast.walk(value)}
         if len(quiet) == before:
             return quiet
+
+
+def _pure_assignments(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
+    """`name = expression` where evaluating the expression changes nothing."""
+    for node in nodes:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target = node.targets[0]
+            if isinstance(target, ast.Name) and _pure(node.value):
+                yield target.id, node.value

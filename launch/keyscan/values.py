@@ -84,15 +84,20 @@ class Scope:
         self.locals: set[str] = set()
         self.stored_attributes: set[str] = set()
         self.quiet = set() if isinstance(unit.node, ast.Module) else quiet_nodes(unit.node)
-        self.literals: dict[str, list[str]] = {}
+        loops: dict[str, list[list[str]]] = {}
         for node in own_nodes(unit.node):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 self.locals.add(node.id)
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 self.stored_attributes.add(node.attr)
-            elif isinstance(node, ast.For | ast.comprehension):
-                if isinstance(node.target, ast.Name):
-                    self.literals[node.target.id] = string_items(node.iter)
+            elif isinstance(node, ast.For | ast.comprehension) and (
+                isinstance(node.target, ast.Name)
+            ):
+                loops.setdefault(node.target.id, []).append(string_items(node.iter))
+        # A name that also loops over something else may hold any string.
+        self.literals = {
+            name: [key for keys in of for key in keys] for name, of in loops.items() if all(of)
+        }
         args = () if isinstance(unit.node, ast.Module) else _all_args(unit.node)
         self.params = {arg.arg for arg in args}
 

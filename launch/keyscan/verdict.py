@@ -55,6 +55,8 @@ def judge(
     """Sort the leaves of `tree` into living and dead.
 
     Args:
+        tree: the keys.
+        reads: what code does with them.
         fields_of: class name → its annotated fields, name → annotation.
         moved: what `moved_keys` found.
     """
@@ -164,9 +166,9 @@ def moved_keys(modules: Iterable[ast.Module], tree: Tree) -> dict[Path_, Path_]:
         for node in ast.walk(module):
             if isinstance(node, ast.Assign) and len(node.targets) == 1:
                 old, new = _chain(node.value), _chain(node.targets[0])
-                if len(old) > 1 and len(new) > 1 and old[0] == new[0]:
-                    if tree.has(old[1:]) and tree.has(new[1:]):
-                        moved[old[1:]] = new[1:]
+                same_root = len(old) > 1 and len(new) > 1 and old[0] == new[0]
+                if same_root and tree.has(old[1:]) and tree.has(new[1:]):
+                    moved[old[1:]] = new[1:]
     return moved
 
 
