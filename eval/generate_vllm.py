@@ -137,7 +137,8 @@ def generate(
         sampling = SamplingParams(temperature=0.0, max_tokens=max_tokens)
         since = time.perf_counter()
         for position, tokens in enumerate(prompts):
-            engine.add_request(str(position), {"prompt_token_ids": tokens}, sampling)
+            prompt = {"type": "token", "prompt_token_ids": tokens}  # rendered: vLLM adds nothing
+            engine.add_request(str(position), prompt, sampling)
         while engine.has_unfinished_requests():
             finished = [output for output in engine.step() if output.finished]
             if not finished:

@@ -170,9 +170,10 @@ def _line(
     """The verdict in one line, in percentage points."""
     p = f"p = {p_value:.2g}" if p_value >= 1e-4 else "p < 0.0001"
     seen = f"≥ {100 * detectable:.1f} points" if math.isfinite(detectable) else "nothing at this n"
+    could = f" (could have seen {seen})" if p_value >= ALPHA else ""
     return (
-        f"{word}: {100 * table.difference:+.1f} points "
-        f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}], {p}, n = {table.n} "
-        f"({table.only_tuned} gained, {table.only_base} lost; could have seen {seen}); "
+        f"{word}{could}: {100 * table.difference:+.1f} points "
+        f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}], {p}, n = {table.n}, "
+        f"{table.only_tuned} gained, {table.only_base} lost; "
         f"the two 95% intervals {'overlap' if overlap else 'do not overlap'}"
     )

@@ -137,7 +137,7 @@ def check(values: Mapping[str, Any]) -> EvalSpec:
         if key not in EvalSpec.model_fields:
             names = [*EvalSpec.model_fields, "models.before", "models.after"]
             close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-            fix = f"did you mean {close[0]}=?" if close else "python -m eval.run --help"
+            fix = f"did you mean {close[0]}=…?" if close else "python -m eval.run --help"
             raise ConfigError(f"unknown key {key!r}", fix)
     try:
         return EvalSpec(**values)
@@ -148,8 +148,10 @@ def check(values: Mapping[str, Any]) -> EvalSpec:
         if first["type"] == "missing":
             meaning = EvalSpec.model_fields[key].description
             raise ConfigError(f"{key} is missing: {meaning}", f"give {word}") from error
-        got = f", got {first['input']!r:.80}"
-        raise ConfigError(f"{key}: {first['msg']}{got}", f"give {word}") from error
+        if first["type"] == "value_error":  # one of our own validators, which says what it got
+            raise ConfigError(f"{key}: {first['ctx']['error']}", f"give {word}") from error
+        got = f"{first['input']!r:.80}"
+        raise ConfigError(f"{key}: {first['msg']}, got {got}", f"give {word}") from error
 
 
 def _is_text(key: str) -> bool:
