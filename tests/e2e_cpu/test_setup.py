@@ -34,8 +34,11 @@ def kill_after(process: subprocess.Popen[str], line: str, seconds: float, *, all
     else:
         raise AssertionError(f"set-up never said {line!r}")
     time.sleep(seconds)
-    parents = [process, *psutil.Process(process.pid).children(recursive=True)]
-    for victim in parents if all_ else parents[:2]:
+    victims = psutil.Process(process.pid).children(recursive=True)
+    if not all_:  # make's shell and set-up itself, and not what set-up has started
+        victims = [victim for victim in victims if "launch.bootstrap" in str(victim.cmdline())]
+        assert victims
+    for victim in [process, *victims]:
         victim.kill()
     process.wait()
 

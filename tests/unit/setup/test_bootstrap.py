@@ -270,3 +270,27 @@ def test_ctrl_c_reaches_a_step_that_has_its_own_session(tmp_path: Path) -> None:
     stat = Path(f"/proc/{pid}/stat")
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
     assert os.getpid() != pid
+
+
+@pytest.mark.parametrize(("user", "apt", "calls"), [(0, 0, 1), (0, 1, 2), (1000, 0, 0)])
+def test_a_missing_browser_is_installed_or_said_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    user: int,
+    apt: int,
+    calls: int,
+) -> None:
+    """As root by apt-get, with one update where that fails; otherwise a line that says how."""
+    program = tmp_path / "apt-get"
+    program.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\nexit {apt}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert not bootstrap_steps.has_browser()
+    for _ in range(2):
+        bootstrap_steps.install_browser(bootstrap_steps.Runner(tmp_path, 0), tmp_path)
+    asked = tmp_path / "calls"
+    assert len(asked.read_text().splitlines() if asked.exists() else []) == calls
+    said = capsys.readouterr().out
+    assert said.count("no browser") == (0 if calls == 1 else 1)

@@ -74,3 +74,38 @@ def test_help_lists_each_target_of_the_readme(repo: Path) -> None:
 def test_each_target_sets_up_first(repo: Path, target: str) -> None:
     first = make(repo, os.environ["PATH"], "-n", target).stdout.splitlines()[0]
     assert "-m launch.bootstrap" in first
+
+
+@pytest.mark.parametrize(
+    ("failing", "code"), [("", 0), ("test", 1), ("test-full", 1), ("test test-full", 1)]
+)
+def test_ci_runs_both_commands_and_fails_with_either(
+    repo: Path, tmp_path: Path, failing: str, code: int
+) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy2(repo / ".ci/run", tmp_path / ".ci")
+    (tmp_path / "bin").mkdir()
+    script(
+        tmp_path / "bin",
+        "make",
+        'read -r line && echo "stdin is open"\n'
+        'echo "called: $* CI=$CI"\n'
+        'echo "===== 3 passed in 1.0s ====="\n'
+        f'for f in {failing}; do [ "$f" = "$1" ] && exit 2; done; exit 0',
+    )
+    done = subprocess.run(
+        [tmp_path / ".ci/run"],
+        env=os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        input="typed\n",
+        timeout=30,
+        check=False,
+    )
+    said = done.stdout.splitlines()
+    called = [line for line in said if line.startswith("called")]
+    assert called == ["called: test CI=true", "called: test-full CI=true"]
+    assert done.returncode == code
+    assert said[-4].startswith(f"== test: exit {2 if 'test' in failing.split() else 0}")
+    assert said[-2].startswith(f"== test-full: exit {2 if 'test-full' in failing else 0}")
+    assert said[-1] == "===== 3 passed in 1.0s ====="
