@@ -74,5 +74,7 @@ def controlled(verdict: Verdict, arm: str, response: str, row: Mapping[str, Any]
     if arm == "constant":
         return replace(verdict, score=0.5)
     if arm == "random":
-        return replace(verdict, score=_coin(0, str(row.get("id") or row.get("index")), response, 0.5))
+        return replace(
+            verdict, score=_coin(0, str(row.get("id") or row.get("index")), response, 0.5)
+        )
     raise RewardError(f"no control arm {arm!r}; there are constant, random", "control=none")

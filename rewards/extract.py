@@ -81,9 +81,10 @@ def find_all(response: str) -> list[Extraction]:
         found.append(Extraction(inner.strip(), "boxed", match.start()))
     for match in _HASHES.finditer(tail):
         found.append(Extraction(match[1].strip(), "hashes", match.start()))
-    for match in _ANSWER_IS.finditer(tail):
-        sentence = _SENTENCE_END.split(match[1], maxsplit=1)[0]
-        found.append(Extraction(sentence.strip(), "answer_is", match.start()))
-    for match in _ANSWER_TAG.finditer(tail):
-        found.append(Extraction(match[1].strip(), "answer_tag", match.start()))
+    if "answer" in tail.lower():  # a search that ignores case costs 30 times this test
+        for match in _ANSWER_IS.finditer(tail):
+            sentence = _SENTENCE_END.split(match[1], maxsplit=1)[0]
+            found.append(Extraction(sentence.strip(), "answer_is", match.start()))
+        for match in _ANSWER_TAG.finditer(tail):
+            found.append(Extraction(match[1].strip(), "answer_tag", match.start()))
     return sorted(found, key=lambda item: item.start)

@@ -26,11 +26,13 @@ _SCALES: Final = {
 # Words that make "12 or 13", "12 minus x" another statement than "12 of some unit".
 _NOT_UNITS: Final = frozenset(
     {
-        *("or", "and", "not", "no", "minus", "plus", "times", "over", "to", "of", "is", "if"),
+        *("or", "and", "not", "no", "minus", "plus", "times", "to", "of", "is", "if"),
         *("but", "wait", "e", "pi", "i", "factorial", "squared", "cubed", "mod", "base"),
-        *("dozen", "half", "quarter", "third", "percent"),
+        *("dozen", "half", "quarter", "third", "percent", "below", "zero", "bn", "mn"),
     }
 )
+# A lone letter is a variable or a scale (42x, 42k, 42M) unless it is one of these.
+_LETTER_UNITS: Final = frozenset("mglLshWVANJCF")
 
 _GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+"  # 0,042 may be a decimal comma: not read
 _DECIMAL = rf"(?:{_GROUPED}|\d+)(?:\.\d*)?|\.\d+"
@@ -46,6 +48,7 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
+_PLAIN = re.compile(r"-?\d+", re.ASCII)
 _UNIT = re.compile(r"(?:[A-Za-z]+(?:\^[23])?(?:\s+|$)){1,3}", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z]\s*=\s*", re.ASCII)
 _FRAC = re.compile(r"\\[dt]?frac\s*(?:\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d)\s*(\d))", re.ASCII)
@@ -124,9 +127,10 @@ def _suffix(text: str) -> tuple[int, bool] | None:
     rest = " ".join(words[1:] if scale != 1 else words)
     if not rest:
         return scale, False
-    if not _UNIT.fullmatch(rest) or _NOT_UNITS & set(rest.lower().split()):
+    if not _UNIT.fullmatch(rest) or (_NOT_UNITS | _SCALES.keys()) & set(rest.lower().split()):
         return None
-    return (scale, False) if not set(_SCALES) & set(rest.lower().split()) else None
+    letters = {word[0] for word in rest.split() if len(word.rstrip("^23")) == 1}
+    return (scale, False) if letters <= _LETTER_UNITS else None
 
 
 def parse_number(text: str) -> Number | None:
@@ -137,6 +141,8 @@ def parse_number(text: str) -> Number | None:
     """
     if len(text) > MAX_CHARS:
         return None
+    if _PLAIN.fullmatch(text):  # nearly all gold answers and most predictions
+        return Number(Fraction(int(text)))
     text = _clean(text)
     text = _ASSIGNMENT.sub("", text, count=1) if _ASSIGNMENT.match(text) else text
     negative = text.startswith("-")
