@@ -172,9 +172,13 @@ def _names_in(file: Path) -> list[str] | None:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             names.append(node.name)
-        elif not isinstance(node, ast.Import | ast.Expr | ast.ClassDef):
-            return None  # an assignment, a from-import or a branch may define it too
+        elif not isinstance(node, ast.Import | ast.ClassDef) and not _is_text(node):
+            return None  # an assignment or a from-import may define it too, a call may fail
     return names
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _slow(where: str, seconds: float) -> Line:
