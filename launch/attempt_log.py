@@ -94,8 +94,8 @@ class AttemptLog:
         return found
 
     def error(self) -> str:
-        """The last line that reads like an exception; else the last line."""
+        """The last line that reads like an exception; empty when none does."""
         for line in reversed(self.tail):
             if match := _ERROR_LINE.match(line.strip()):
                 return match["text"][:500]
-        return self.tail[-1][:500] if self.tail else ""
+        return ""

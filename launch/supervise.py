@@ -48,7 +48,9 @@ class AttemptExit:
     signal: int | None  # the signal that ended the trainer
     started: float  # Unix time
     ended: float
-    error: str = ""  # the last line that names an error, or why the trainer could not start
+    error: str = (
+        ""  # of a failed attempt: the last line that names an exception, else the last line
+    )
     error_lines: list[str] = field(default_factory=list)  # the last 20 lines of a failed attempt
     cleanup: dict[str, Any] = field(default_factory=dict)  # launch.processes.Ended
     notes: list[str] = field(default_factory=list)  # a full disk, a killed guard, …
@@ -124,8 +126,10 @@ def run_attempt(
         notes=[*report["notes"], *output.notes()],
     )
     if outcome.reason == "failed":
-        outcome.error = output.error()
         outcome.error_lines = list(output.tail)[-20:]
+        outcome.error = output.error()
+        if not outcome.error and outcome.code is not None:
+            outcome.error = "".join(outcome.error_lines[-1:])[:500]
     write_json(attempt.exit_file, asdict(outcome))
     return outcome
 
