@@ -82,13 +82,16 @@ def check_gpus(
     """
     wanted = sum(pool.ranks for pool in pools(settings))
     if settings.device == "cpu":
+        short = _slots(settings, wanted, cluster)
+        if short:
+            return short
         unused = f"; {driver.count} GPU(s) of this host stay unused" if driver.count else ""
         text = f"none needed: hardware=cpu with {wanted} logical rank(s){unused}"
         if torch is not None and torch.count is None:
             need = f"a torch that imports ({torch.problem})"
             return [failed("torch", "torch does not answer", need, "make setup")]
         return [passed(NAME, text)]
-    if settings["hardware.ray_address"] is not None:
+    if cluster is not None or settings["hardware.ray_address"] is not None:
         return _by_cluster(settings, wanted, cluster)
     nodes = settings.positive("trainer.nnodes")
     if nodes > 1:
@@ -102,6 +105,23 @@ def check_gpus(
             )
         ]
     return _by_host(wanted, driver, visible, torch)
+
+
+def _slots(settings: Settings, wanted: int, cluster: ClusterInfo | None) -> list[Line]:
+    """On a CPU, Ray's resource GPU is a logical slot that each rank holds."""
+    if cluster is not None:
+        if cluster.gpus >= wanted:
+            return []
+        got = f"the cluster at {cluster.address} has {cluster.gpus:g} logical GPU slots"
+        return [failed(NAME, got, f"{wanted}, one a rank", f"ray start --num-gpus={wanted}")]
+    key = "ray_kwargs.ray_init.num_gpus"
+    if settings.is_sft or settings["hardware.ray_address"] is not None:
+        return []
+    have = settings.optional_whole(key)
+    if have is not None and have >= wanted:
+        return []
+    got = f"{key}={'null' if have is None else have}"
+    return [failed(NAME, got, f"{wanted} logical slots, one a rank", f"{key}={wanted}")]
 
 
 def _by_cluster(settings: Settings, wanted: int, cluster: ClusterInfo | None) -> list[Line]:

@@ -83,17 +83,22 @@ def check_ray_cpus(settings: Settings, cluster: ClusterInfo | None, host_cpus: i
     name = "Ray CPUs"
     need = cpu_need(settings)
     why = f"{need.total} = {' + '.join(need.terms)}"
+    if cluster is not None:
+        return [_cluster_cpus(settings, cluster, need, why)]
     address = settings["hardware.ray_address"]
     if address is not None:
-        if cluster is None:
-            return [warned(name, f"{address} was not asked for its CPUs", f"{why} logical CPUs")]
-        return [_cluster_cpus(settings, cluster, need, why)]
-    asked = settings.optional_whole("hardware.ray_cpus")
+        return [warned(name, f"{address} did not tell its CPUs", f"{why} logical CPUs")]
+    # verl's RL tree has a key of its own, which follows ours unless it was set by itself.
+    key = "hardware.ray_cpus"
+    own = "ray_kwargs.ray_init.num_cpus"
+    if not settings.is_sft and settings.optional(own) != settings[key]:
+        key = own
+    asked = settings.optional_whole(key)
     have = asked if asked is not None else host_cpus
     if have >= need.total:
         return [passed(name, f"{have} logical CPUs, verl reserves {why}")]
-    source = f"hardware.ray_cpus={asked}" if asked is not None else f"this host's {host_cpus} cores"
-    fixes = [f"hardware.ray_cpus={need.total}"]
+    source = f"{key}={asked}" if asked is not None else f"this host's {host_cpus} cores"
+    fixes = [f"{key}={need.total}"]
     # A smaller sum must suffice by itself to be offered by itself.
     if need.fix and need.total - (_units(settings) - 1) <= have:
         fixes.append(need.fix)
@@ -135,26 +140,19 @@ def _cluster_cpus(settings: Settings, cluster: ClusterInfo, need: CpuNeed, why: 
 
 
 def check_ray_address(settings: Settings, environment: Mapping[str, str]) -> list[Line]:
-    """Whether the named Ray answers; or, when we start our own, whether another one is in the way.
+    """Whether the Ray that the run will join answers.
 
     Args:
-        settings: the composed configuration.
+        settings: the composed configuration; `hardware.ray_address` null with RAY_ADDRESS unset
+            means a Ray of the run's own.
         environment: the variables that Ray will see.
     """
     name = "Ray address"
-    address = settings["hardware.ray_address"]
+    way = "hardware.ray_address=null"
+    if settings["hardware.ray_address"] in (None, environment.get("RAY_ADDRESS")):
+        way = "unset RAY_ADDRESS"
+    address = settings.joining(environment)["hardware.ray_address"]
     if address is None:
-        other = environment.get("RAY_ADDRESS", "")
-        if other:
-            return [
-                warned(
-                    name,
-                    f"RAY_ADDRESS={other} is set: ray.init() would join that cluster",
-                    "a Ray of this run's own, since hardware.ray_address=null",
-                    f"hardware.ray_address={other}",
-                    "unset RAY_ADDRESS",
-                )
-            ]
         return [passed(name, "a Ray of this run's own")]
     if address == "auto":
         known = Path("/tmp/ray/ray_current_cluster")
@@ -162,9 +160,9 @@ def check_ray_address(settings: Settings, environment: Mapping[str, str]) -> lis
             return [
                 failed(
                     name,
-                    "hardware.ray_address=auto, and no Ray runs on this host",
+                    "the Ray address is auto, and no Ray runs on this host",
                     "a running Ray",
-                    "hardware.ray_address=null",
+                    way,
                     "ray start --head",
                 )
             ]
@@ -174,9 +172,9 @@ def check_ray_address(settings: Settings, environment: Mapping[str, str]) -> lis
         return [
             failed(
                 name,
-                f"hardware.ray_address={address}",
+                f"the Ray address is {address}",
                 "HOST:PORT, ray://HOST:PORT or http://HOST:PORT",
-                "hardware.ray_address=null",
+                way,
             )
         ]
     host, port = target
@@ -190,7 +188,7 @@ def check_ray_address(settings: Settings, environment: Mapping[str, str]) -> lis
                 name,
                 f"{address} does not answer ({reason})",
                 "a Ray cluster that listens there",
-                "hardware.ray_address=null",
+                way,
                 "ray start --head",
             )
         ]

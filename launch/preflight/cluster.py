@@ -1,12 +1,28 @@
 """What a Ray cluster has to offer, as plain values.
 
-In: filled by whoever can ask the cluster (`launch.jobs*`, or a node with Ray installed). Out: read
-by the checks on GPUs, logical CPUs and addresses. Nothing here talks to Ray.
+In: filled by whoever can ask the cluster (`launch.jobs*`), or by a child process that joins it.
+Out: read by the checks on GPUs and logical CPUs. Ray is not imported in this process.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+ASK_SECONDS = 12.0
+# Joins as a driver that asks for nothing, and prints one JSON object on its last line.
+SCRIPT = """
+import json, sys, ray
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="critical", namespace="preflight")
+nodes = [[n["NodeManagerAddress"], n["Resources"].get("CPU", 0), n["Resources"].get("GPU", 0)]
+         for n in ray.nodes() if n["Alive"]]
+free = ray.available_resources()
+print("\\n" + json.dumps({"nodes": nodes, "cpus": free.get("CPU", 0), "gpus": free.get("GPU", 0)}))
+"""
 
 
 @dataclass(frozen=True)
@@ -49,3 +65,35 @@ class ClusterInfo:
     def gpus(self) -> float:
         """GPUs of all nodes."""
         return sum(node.gpus for node in self.nodes)
+
+
+def ask_cluster(
+    address: str, environment: Mapping[str, str] | None = None, seconds: float = ASK_SECONDS
+) -> ClusterInfo | None:
+    """Ask a cluster that this host can join for its resources; None when it does not say.
+
+    Args:
+        address: as `ray.init` takes it. A dashboard's (`http://…`) cannot be asked this way.
+        environment: of the child; None: this process's.
+        seconds: how long it may take.
+    """
+    if address.startswith(("http://", "https://")):
+        return None
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, address],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+            env=dict(os.environ if environment is None else environment),
+            start_new_session=True,
+        )
+        said = json.loads(done.stdout.strip().splitlines()[-1])
+    except (subprocess.TimeoutExpired, OSError, IndexError, ValueError):
+        return None
+    nodes = tuple(
+        NodeInfo(str(name), float(cpus), float(gpus)) for name, cpus, gpus in said["nodes"]
+    )
+    return ClusterInfo(address, nodes, float(said["cpus"]), float(said["gpus"]))

@@ -51,7 +51,7 @@ from launch.preflight.checks_versions import (
     stack_of,
     wanted,
 )
-from launch.preflight.cluster import ClusterInfo
+from launch.preflight.cluster import ClusterInfo, ask_cluster
 from launch.preflight.gpus import (
     VISIBLE,
     DriverGpus,
@@ -95,7 +95,8 @@ def preflight(
     Args:
         config: verl's tree and ours, composed, of job grpo, ppo or sft.
         with_torch: ask torch for its devices in a child process (at most 15 s in all, else 3 s).
-        cluster: the Ray cluster of `hardware.ray_address`, when someone asked it.
+        cluster: the Ray cluster that will run this, when someone asked it already; else it is
+            asked here, in a child process, unless `with_torch` is off.
 
     Returns:
         All findings; nothing is raised for a failed check.
@@ -104,17 +105,22 @@ def preflight(
         ConfigError: the configuration does not resolve.
     """
     begin = time.perf_counter()
-    settings = Settings.of(config)
     environment = dict(os.environ)
-    with ThreadPoolExecutor(max_workers=12, thread_name_prefix="preflight") as pool:
+    settings = Settings.of(config)
+    address = settings.joining(environment)["hardware.ray_address"]
+    with ThreadPoolExecutor(max_workers=16, thread_name_prefix="preflight") as pool:
         timed = _Timed(pool)
         limit = REWARD_SECONDS_WITH_TORCH if with_torch else REWARD_SECONDS
         torch = timed.start("torch", ask_torch) if with_torch else None
         driver = timed.start("driver", ask_driver)
+        # Joining a cluster takes seconds, as torch does; without that time its say is not had.
+        ask = with_torch and cluster is None and address is not None
+        joined = timed.start("cluster", lambda: ask_cluster(str(address)) if ask else cluster)
         reward = timed.start("reward", lambda: check_reward(settings, environment, limit))
         model = timed.start("model", lambda: scan_model(settings, environment))
         data = timed.start("data", lambda: scan_data(settings))
-        checks = _checks(settings, environment, driver, torch, model, data, cluster)
+        settled = settings.joining(environment)
+        checks = _checks(settled, environment, driver, torch, model, data, joined)
         # Each waits for what it needs; what waits starts after what is waited for.
         started = [(name, timed.start(name, check)) for name, check in checks]
         started.append(("reward", reward))
@@ -129,14 +135,15 @@ def _checks(
     torch: Future[TorchGpus] | None,
     model: Future[Model],
     data: Future[DataScan],
-    cluster: ClusterInfo | None,
+    cluster: Future[ClusterInfo | None],
 ) -> list[tuple[str, Check]]:
     """The checks in the order in which their lines are shown."""
 
     def gpus() -> list[Line]:
         seen = driver.result()
         visible = read_visible(environment.get(VISIBLE), seen)
-        return check_gpus(settings, seen, visible, torch.result() if torch else None, cluster)
+        asked = torch.result() if torch else None
+        return check_gpus(settings, seen, visible, asked, cluster.result())
 
     def batch() -> list[Line]:
         return check_sft_batch(settings) if settings.is_sft else check_batch(settings)
@@ -164,7 +171,7 @@ def _checks(
         ("ranks", lambda: check_ranks(settings)),
         ("gpus", gpus),
         ("ray address", lambda: check_ray_address(settings, environment)),
-        ("ray cpus", lambda: check_ray_cpus(settings, cluster, host_cpu_count())),
+        ("ray cpus", lambda: check_ray_cpus(settings, cluster.result(), host_cpu_count())),
         ("ports", lambda: check_ports(settings)),
         ("run folder", lambda: check_run_folder(settings)),
         ("disk", disk),

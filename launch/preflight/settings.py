@@ -74,6 +74,19 @@ class Settings:
             raise ConfigError(f"{key} has no value", f"{key}=…")
         return node
 
+    def joining(self, environment: Mapping[str, str]) -> Settings:
+        """These settings with the Ray that the run will join, as `launch.bridge` finds it.
+
+        Args:
+            environment: its RAY_ADDRESS counts where `hardware.ray_address` is null; Ray sets it
+                for a job's own processes.
+        """
+        address = environment.get("RAY_ADDRESS")
+        if self["hardware.ray_address"] is not None or not address:
+            return self
+        hardware = {**self._tree["hardware"], "ray_address": address}
+        return Settings({**self._tree, "hardware": hardware})
+
     def whole(self, key: str) -> int:
         """A key that holds a whole number.
 
@@ -147,8 +160,7 @@ class Settings:
     @property
     def run_dir(self) -> Path:
         """The folder of this run."""
-        run = self["run"]
-        return Path(run["root"]).expanduser() / str(run["recipe"]) / str(run["name"])
+        return Path(str(self["run.dir"])).expanduser()
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,8 @@ def settings(resolved: dict[str, Any], tmp_path: Path) -> Callable[..., Settings
     def build(job: str = "grpo", *overrides: str) -> Settings:
         plain, raw = resolved[job]
         tree = copy.deepcopy(plain)
-        given = dict(o.split("=", 1) for o in [f"run.root={tmp_path / 'runs'}", *overrides])
+        folder = f"run.dir={tmp_path / 'runs' / 'unit' / job}"
+        given = dict(o.split("=", 1) for o in [folder, *overrides])
         for key, text in given.items():
             set_with_followers(tree, raw, key, yaml.safe_load(text), set(given))
         return Settings(tree)

@@ -221,6 +221,18 @@ def test_cluster_with_too_few(settings: Build) -> None:
     assert line.fixes == ("hardware=cpu",)
 
 
+def test_logical_slots_on_a_cpu(settings: Build) -> None:
+    key = "ray_kwargs.ray_init.num_gpus"
+    two = ["grpo", "hardware.ranks=2"]
+    assert one(check_gpus(settings(*two), NONE, Visible(None, 0), None, None)).status is Status.PASS
+    line = one(check_gpus(settings(*two, f"{key}=1"), NONE, Visible(None, 0), None, None))
+    assert line.fixes == (f"{key}=2",)
+    line = one(check_gpus(settings(*two), NONE, Visible(None, 0), None, cluster(1)))
+    assert line.fixes == ("ray start --num-gpus=2",)
+    line = one(check_gpus(settings(*two), NONE, Visible(None, 0), None, cluster(1, 1)))
+    assert line.status is Status.PASS
+
+
 def test_nodes_need_a_cluster(settings: Build) -> None:
     line = one(check_gpus(gpu(settings, 8, "hardware.nodes=2"), EIGHT, ALL, TORCH8, None))
     assert line.fixes == ("hardware.ray_address=HOST:6379", "hardware.nodes=1")

@@ -125,9 +125,9 @@ def test_run_folder_is_tried_and_left_as_it_was(settings: Build, tmp_path: Path)
 
 def test_run_folder_below_a_file_or_a_read_only_disk(settings: Build, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    line = one(check_run_folder(settings("grpo", f"run.root={tmp_path / 'file'}")))
+    line = one(check_run_folder(settings("grpo", f"run.dir={tmp_path / 'file' / 'unit'}")))
     assert line.status is Status.FAILURE and "is a file" in line.got
-    line = one(check_run_folder(settings("grpo", "run.root=/proc/nowhere")))
+    line = one(check_run_folder(settings("grpo", "run.dir=/proc/nowhere/unit")))
     assert line.status is Status.FAILURE and "cannot be written" in line.got
 
 

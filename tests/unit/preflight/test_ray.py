@@ -17,6 +17,7 @@ from launch.preflight.checks_ray import (
     free_port,
     host_cpu_count,
 )
+from launch.preflight.cluster import ask_cluster
 
 Build = Callable[..., Settings]
 CPUS = "hardware.ray_cpus"
@@ -143,11 +144,26 @@ def test_address_that_is_none(settings: Build, address: str) -> None:
     assert "HOST:PORT" in line.need
 
 
-def test_ray_address_of_the_environment_is_in_the_way(settings: Build) -> None:
-    assert one(check_ray_address(settings("grpo"), {})).status is Status.PASS
-    line = one(check_ray_address(settings("grpo"), {"RAY_ADDRESS": "h:6379"}))
-    assert line.status is Status.WARNING
-    assert line.fixes == (f"{ADDRESS}=h:6379", "unset RAY_ADDRESS")
+def test_ray_address_of_the_environment_is_joined_too(settings: Build, listener: int) -> None:
+    line = one(check_ray_address(settings("grpo"), {}))
+    assert (line.status, line.got) == (Status.PASS, "a Ray of this run's own")
+    there = one(check_ray_address(settings("grpo"), {"RAY_ADDRESS": f"127.0.0.1:{listener}"}))
+    assert there.status is Status.PASS and "answers" in there.got
+    gone = one(check_ray_address(settings("grpo"), {"RAY_ADDRESS": f"127.0.0.1:{free_port()}"}))
+    assert gone.status is Status.FAILURE
+    assert gone.fixes[0] == "unset RAY_ADDRESS"
+
+
+def test_a_dashboard_and_a_dead_address_tell_no_resources() -> None:
+    assert ask_cluster("http://127.0.0.1:1") is None
+    assert ask_cluster("127.0.0.1:1", {"PATH": ""}, seconds=0.2) is None
+
+
+def test_verls_own_number_of_cpus_counts(settings: Build) -> None:
+    own = "ray_kwargs.ray_init.num_cpus"
+    line = one(check_ray_cpus(settings("grpo", f"{own}=4", f"{UNITS}=1"), None, 2))
+    assert line.status is Status.FAILURE
+    assert line.fixes == (f"{own}=5",)
 
 
 def test_fixed_port_must_be_free(settings: Build, listener: int) -> None:
