@@ -137,7 +137,9 @@ def _is_local(value: str, key: str) -> bool:
     """Whether a value is a path here rather than a hub id (`org/name` that is no folder)."""
     if key != "policy.path":
         return True
-    looks_like_id = value.count("/") == 1 and not value.startswith((".", "/", "~", "data/", "runs/"))
+    looks_like_id = value.count("/") == 1 and not value.startswith(
+        (".", "/", "~", "data/", "runs/")
+    )
     return not looks_like_id or Path(value).exists()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from conf.errors import ConfigError, boundary
+from conf.errors import boundary
 from launch.compose import ROOTS, conf_dir, prepare
 from launch.key_check import check_command_line, explain
 
@@ -40,25 +40,23 @@ def _hydra(job: str, arguments: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    @hydra.main(
-        config_path=str(conf_dir() / ROOTS[job]), config_name=job, version_base="1.3"
-    )
+    raised: list[BaseException] = []
+
+    @hydra.main(config_path=str(conf_dir() / ROOTS[job]), config_name=job, version_base="1.3")
     def task(config: DictConfig) -> None:
         from launch.train import run
 
-        run(config)
+        if raised:
+            return
+        try:
+            run(config)
+        except BaseException as error:
+            # Past Hydra, which would print a line of its own in front of ours.
+            raised.append(error)
 
     try:
         task()
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(job, rewritten, error) from error
-
-
-def require_recipe(arguments: Sequence[str]) -> None:
-    """A run without a recipe has no data.
-
-    Raises:
-        ConfigError: no `+recipe=` among the arguments.
-    """
-    if not any(a.lstrip("+").startswith("recipe=") for a in arguments):
-        raise ConfigError("no recipe was named", "+recipe=arithmetic, or --help for the list")
+    if raised:
+        raise raised[0]

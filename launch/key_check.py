@@ -105,4 +105,3 @@ def _known(job: str, choices: Sequence[str], groups: dict[str, list[str]]) -> ke
     known = keys.Known.of(tree, dead_keys.for_job(job), groups)
     # Each data source has keys of its own, which data_prep checks.
     return replace(known, open=known.open | {"data_prep"})
-

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import ConfigError, DataError
 from conf.runs import RunFolder
-from launch.resume import newest_complete_checkpoint
+from launch.resume import checkpoints, merge_metrics, newest_complete_checkpoint
 
 # Nodes of ours that a warm start shares with the job that asked for it.
 SHARED = ("run.root", "run.seed", "hardware", "policy", "data_prep")
@@ -54,6 +54,19 @@ def _rows(config: DictConfig) -> int:
         ) from error
     limit = int(config.data.train_max_samples)
     return min(rows, limit) if limit > 0 else rows
+
+
+def is_finished(run: RunFolder, config: DictConfig, steps: int) -> bool:
+    """Whether the planned step is recorded and, where checkpoints are kept, saved whole.
+
+    SFT logs its last step before it saves, so that metrics alone do not tell.
+    """
+    report = merge_metrics(run)
+    if report.last_step < steps:
+        return False
+    if config.trainer.save_freq in (-1, 0):
+        return True
+    return any(one.step == steps and not one.problem for one in checkpoints(run, report))
 
 
 def policy_folder(path: Path) -> Path:
@@ -116,6 +129,7 @@ def document(config: DictConfig, steps: int, command: Sequence[str]) -> dict[str
     return {
         "job": config.job,
         "command": shlex.join(["python", "-m", *command]),
+        "overrides": [word for word in command[1:] if not word.startswith("-")],
         "steps": steps,
         "ranks": int(config.hardware.ranks) * int(config.hardware.nodes),
         "hardware": config.hardware.name,

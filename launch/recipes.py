@@ -53,11 +53,15 @@ class Recipe:
             job: grpo, ppo or sft.
             policy: the chosen option of group policy, or None for the recipe's own.
         """
-        chosen = policy or self.content.get("choose", {}).get("policy")
+        own = (self.content.get("choose") or {}).get("policy")
+        chosen = policy or own
         merged: dict[str, Any] = {}
         for layer in (self.content, self.content.get("tiny", {}) if chosen == "tiny" else {}):
             for section in ("shared", *JOB_SECTIONS[job]):
                 merged = _merge(merged, layer.get(section) or {})
+        if chosen != own and "policy" in merged:
+            # The recipe's path names its own choice of model, not the one that replaces it.
+            merged["policy"] = {k: v for k, v in merged["policy"].items() if k != "path"}
         return merged
 
 

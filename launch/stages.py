@@ -106,7 +106,9 @@ def evaluate(run: RunFolder, config: DictConfig) -> None:
         on_line=lambda line: say("eval", line) if _worth_showing(line) else None,
     )
     if outcome.reason == "failed":
-        raise EvaluationError(f"the evaluation failed: {outcome.summary()}", f"read {log.stdout_log}")
+        raise EvaluationError(
+            f"the evaluation failed: {outcome.summary()}", f"read {log.stdout_log}"
+        )
     if outcome.reason != "finished":
         raise_for(outcome, log)
 

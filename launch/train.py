@@ -37,9 +37,8 @@ def run(config: DictConfig) -> RunFolder:
     config = compose.resolve(config)
     stages.prepare_data(config)
     stages.build_policy(config)
-    if config.policy.warm_start:
-        config.policy.path = str(_warm_start(config))
-        config = plan.with_policy(config, config.policy.path)
+    start = _warm_start(config) if config.policy.warm_start else Path(config.policy.path)
+    config = plan.with_policy(config, str(plan.policy_folder(start)))
     run_folder = train(config)
     if config.evaluation.enable:
         stages.evaluate(run_folder, config)
@@ -50,8 +49,7 @@ def run(config: DictConfig) -> RunFolder:
 def _warm_start(config: DictConfig) -> Path:
     """Run (or find finished) the SFT of the same recipe; its checkpoint starts this job."""
     sft = compose.resolve(compose.compose("sft", plan.sft_overrides(config)))
-    run_folder = train(sft)
-    return plan.policy_folder(run_folder.path)
+    return train(sft).path
 
 
 def train(config: DictConfig) -> RunFolder:
@@ -64,7 +62,6 @@ def train(config: DictConfig) -> RunFolder:
     """
     redactor = Redactor(stages.environment())
     folder = RunFolder.locate(config.run.root, config.run.recipe, config.run.name)
-    config = plan.with_policy(config, str(plan.policy_folder(Path(config.policy.path))))
     steps = plan.planned_steps(config)
     documents: dict[str, Any] = {}
     if folder.exists():
@@ -72,7 +69,7 @@ def train(config: DictConfig) -> RunFolder:
         run_folder = RunFolder.prepare(
             config.run.root, config.run.recipe, config.run.name, config, redact=redactor.tree
         )
-        if merge_metrics(run_folder).last_step >= steps and not plan.unfinished(run_folder, steps):
+        if plan.is_finished(run_folder, config, steps):
             say(config.job, f"{run_folder.path} is finished: step {steps} of {steps}")
             return run_folder
     documents["preflight"] = stages.preflight(config)

@@ -1,6 +1,6 @@
-"""The trainer process of one attempt: `python -m launch.bridge RUN_FOLDER ATTEMPT_FOLDER`.
+"""The trainer process of one attempt: `python -m launch.bridge ATTEMPT_FOLDER`.
 
-In: RUN_FOLDER/config.yaml. Out: exit code 0, or that of the error; ATTEMPT_FOLDER/failure.json
+In: ATTEMPT_FOLDER/config.yaml. Out: exit code 0, or that of the error; failure.json in the folder
 then says what it was, so that the launcher need not read logs.
 """
 
@@ -17,9 +17,9 @@ from conf.errors import TemperError
 from launch.bridge import environment, ray_session, rl, sft
 
 
-def run(run_folder: Path, attempt: Path) -> None:
-    """Train as RUN_FOLDER/config.yaml says."""
-    config = OmegaConf.load(run_folder / "config.yaml")
+def run(attempt: Path) -> None:
+    """Train as the attempt's config.yaml says."""
+    config = OmegaConf.load(attempt / "config.yaml")
     assert isinstance(config, DictConfig)
     values = environment.variables(config, attempt)
     if config.job != "sft":
@@ -41,15 +41,15 @@ def cause_of(error: BaseException) -> TemperError | None:
 
 def main() -> int:
     """Run, and leave the failure behind as a file."""
-    run_folder, attempt = Path(sys.argv[1]), Path(sys.argv[2])
+    attempt = Path(sys.argv[1])
     try:
-        run(run_folder, attempt)
+        run(attempt)
     except Exception as error:
         traceback.print_exc()
         known = cause_of(error)
         failure = {
             "type": type(known or error).__name__,
-            "message": known.message if known else str(error).strip().splitlines()[-1:],
+            "message": known.message if known else (str(error).strip().splitlines() or [""])[-1],
             "fix": known.fix if known else "",
             "exit_code": known.exit_code if known else 1,
         }

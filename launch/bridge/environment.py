@@ -32,6 +32,8 @@ def variables(config: DictConfig, attempt: Path) -> dict[str, str]:
         # Ray would start one idle Python process for each logical CPU, 32 of them on a laptop.
         "RAY_prestart_worker_first_driver": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # Ray would run its workers at nice 15, behind everything else on the machine.
+        "RAY_worker_niceness": "0",
         "PYTHONUNBUFFERED": "1",
     }
     required = {"VERL_FILE_LOGGER_PATH": str(attempt / "metrics.jsonl")}
