@@ -7,8 +7,8 @@ verl applies it in training). Nothing heavy is imported before it is needed; not
 On a CPU the engine runs in this process, with neither EngineCore nor worker process beside it:
 each of those imports torch and vLLM again, 20-30 s on 2 cores, while a further engine in a process
 that has them starts in half a second. So several models are evaluated one after the other in one
-process, each with an engine of its own; reloading weights into a running engine would save less
-and leaves vLLM's packed copy of tied embeddings stale. Elsewhere the engine has its own process,
+process, each with an engine of its own. Reloading weights into a running engine would save that
+half second, and on a CPU it does not carry tied embeddings over. Elsewhere the engine has its own process,
 whose end gives the memory back for sure.
 
 `VLLM_CPU_KVCACHE_SPACE`, where a launcher sets it, wins over `kv_cache_gb` on a CPU.
@@ -130,11 +130,12 @@ def generate(
         EvaluationError: no chat template, a prompt too long for the model, another device than
             asked for, or an engine that does not start.
     """
-    prompts = _render(folder, chats, max_tokens)
+    tokenizer, prompts = _render(folder, chats, max_tokens)
     with _engine(folder, max(map(len, prompts)) + max_tokens, options) as engine:
         from vllm import SamplingParams
 
-        sampling = SamplingParams(temperature=0.0, max_tokens=max_tokens)
+        # Decoded below as verl does for its rewards; vLLM would drop a half character at the end.
+        sampling = SamplingParams(temperature=0.0, max_tokens=max_tokens, detokenize=False)
         since = time.perf_counter()
         for position, tokens in enumerate(prompts):
             prompt = {"type": "token", "prompt_token_ids": tokens}  # rendered: vLLM adds nothing
@@ -150,7 +151,7 @@ def generate(
                 position = int(output.request_id)
                 yield Generation(
                     position=position,
-                    response=answer.text,
+                    response=tokenizer.decode(answer.token_ids, skip_special_tokens=True),
                     tokens=len(answer.token_ids),
                     prompt_tokens=len(prompts[position]),
                     finish_reason=str(answer.finish_reason),
@@ -158,8 +159,8 @@ def generate(
                 )
 
 
-def _render(folder: Path, chats: Sequence[Chat], max_tokens: int) -> list[list[int]]:
-    """Token ids of each chat, with the prompt of the model's turn at the end."""
+def _render(folder: Path, chats: Sequence[Chat], max_tokens: int) -> tuple[Any, list[list[int]]]:
+    """The tokenizer, and the token ids of each chat, up to where the model's turn begins."""
     from transformers import AutoConfig, AutoTokenizer
 
     try:
@@ -188,7 +189,7 @@ def _render(folder: Path, chats: Sequence[Chat], max_tokens: int) -> list[list[i
             f"reads {limit} in all",
             f"max_tokens={limit - longest}" if longest < limit else "leave long prompts out",
         )
-    return prompts
+    return tokenizer, prompts
 
 
 @contextmanager
