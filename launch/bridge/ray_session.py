@@ -1,17 +1,23 @@
 """Start or join Ray for one run.
 
 In: the resolved configuration and the workers' environment. Out: an initialised Ray client. Under
-a Ray job, or with `hardware.ray_address`, it joins; else it starts a local Ray that the guard ends.
+a Ray job, or with `hardware.ray_address`, it joins, and wardens end what the run leaves there; else
+it starts a local Ray that the guard ends.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import ClusterError
+from launch.warden import COOKIE
+
+# Whose last reference is gone when this process is: the wardens' actors live as long.
+_posts: list[Any] = []
 
 
 def start(config: DictConfig, environment: dict[str, str]) -> None:
@@ -27,7 +33,10 @@ def start(config: DictConfig, environment: dict[str, str]) -> None:
     import ray
 
     address = config.hardware.ray_address or os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"runtime_env": {"env_vars": environment}, "log_to_driver": True}
+    cookie = secrets.token_hex(16)
+    # SPT_NOENV: a process that sets its title must not write it over its environment in /proc.
+    marked = {**environment, COOKIE: cookie, "SPT_NOENV": "1"} if address else environment
+    options: dict[str, Any] = {"runtime_env": {"env_vars": marked}, "log_to_driver": True}
     if address:
         options["address"] = address
     elif config.job == "sft":
@@ -48,3 +57,7 @@ def start(config: DictConfig, environment: dict[str, str]) -> None:
             f"no Ray answers at {address}: {str(error).splitlines()[0]}",
             "hardware.ray_address=null starts one here; `ray status` shows a running one",
         ) from error
+    if address:
+        from launch.bridge.wardens import post
+
+        _posts.extend(post(cookie))
