@@ -43,4 +43,4 @@ bench: setup ## measure composition, step time and start-up
 	$(PYTEST) tests/bench -m bench -s $(ARGS)
 
 demo: setup ## prepare → SFT → GRPO → evaluate → report.html, offline on any hardware
-	$(VENV) -m launch.pipeline +recipe=arithmetic $(ARGS)
+	$(VENV) -m launch.grpo +recipe=arithmetic $(ARGS)

@@ -53,9 +53,7 @@ def prepare(job: str, arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: the recipe does not exist or cannot be read.
     """
-    os.environ["VERL_CONFIG_DIR"] = str(verl_config_dir())
-    os.environ["TEMPER_CONF_DIR"] = str(conf_dir())
-    os.environ["TEMPER_RECIPE_NAMES"] = ", ".join(recipe_names())
+    _name_search_paths()
     chosen = {key: value for key, value in map(_split, arguments)}
     flags = [a for a in arguments if _is_flag(a)]
     rewritten = [
@@ -90,10 +88,18 @@ def base_tree(job: str, choices: Sequence[str]) -> DictConfig:
     return _compose(job, choices)
 
 
+def _name_search_paths() -> None:
+    """What our roots' `hydra.searchpath` and help refer to, `pkg://` being too heavy for verl."""
+    os.environ["VERL_CONFIG_DIR"] = str(verl_config_dir())
+    os.environ["TEMPER_CONF_DIR"] = str(conf_dir())
+    os.environ["TEMPER_RECIPE_NAMES"] = ", ".join(recipe_names())
+
+
 def _compose(job: str, arguments: Sequence[str]) -> DictConfig:
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
+    _name_search_paths()
     root = str(conf_dir() / ROOTS[job])
     # Also from within @hydra.main, which holds the only other instance and no longer needs it.
     GlobalHydra.instance().clear()

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from conf.errors import ConfigError
 from launch import compose, dead_keys, keys
-from launch.recipes import builtin_root, find_recipe
+from launch.recipes import builtin_root, stored_recipe
 
 GROUPS = {"rl": ("hardware", "policy", "control"), "sft": ("hardware", "policy")}
 _UNCHECKED = ("--help", "-h", "--hydra-help", "--version", "--info", "-i")
@@ -42,7 +42,7 @@ def check_command_line(job: str, arguments: Sequence[str]) -> None:
         o.key in dead or (o.sign.startswith("+") and o.key != "recipe") for o in overrides
     )
     foreign = any(
-        o.key == "recipe" and find_recipe(str(o.value)).folder.parent != builtin_root()
+        o.key == "recipe" and stored_recipe(str(o.value)).folder.parent != builtin_root()
         for o in overrides
     )
     if suspicious or foreign:
@@ -62,7 +62,7 @@ def check_everything(job: str, arguments: Sequence[str]) -> None:
     known = _known(job, choices, groups)
     for text in overrides:
         if text.startswith("+recipe="):
-            recipe = find_recipe(text.split("=", 1)[1])
+            recipe = stored_recipe(text.split("=", 1)[1])
             policy = next((c.split("=")[1] for c in choices if c.startswith("policy=")), None)
             leaves = recipe.leaves_of(job, policy)
             keys.check_tree(leaves, known, str(recipe.folder / "recipe.yaml"))

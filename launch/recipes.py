@@ -65,11 +65,19 @@ class Recipe:
         return merged
 
 
+_stored: dict[str, Recipe] = {}
+
+
 def builtin_root() -> Path:
     """The folder of the recipes that temper ships."""
     import recipes
 
     return Path(next(iter(recipes.__path__)))
+
+
+def stored_recipe(name: str) -> Recipe:
+    """The recipe that `store_recipe` put under this name; else the one that the name finds."""
+    return _stored[name] if name in _stored else find_recipe(name)
 
 
 def recipe_names() -> list[str]:
@@ -128,6 +136,7 @@ def store_recipe(recipe: Recipe, job: str, policy: str | None) -> None:
     node = recipe.leaves_of(job, policy)
     node = _merge(node, {"run": {"recipe": recipe.name, "recipe_dir": str(recipe.folder)}})
     node["defaults"] = [*choices, "_self_"]
+    _stored[recipe.name] = recipe
     ConfigStore.instance().store(group="recipe", name=recipe.name, node=node, package="_global_")
 
 
