@@ -8,8 +8,8 @@ On a CPU the engine runs in this process, with neither EngineCore nor worker pro
 each of those imports torch and vLLM again, 20-30 s on 2 cores, while a further engine in a process
 that has them starts in half a second. So several models are evaluated one after the other in one
 process, each with an engine of its own. Reloading weights into a running engine would save that
-half second, and on a CPU it does not carry tied embeddings over. Elsewhere the engine has its own process,
-whose end gives the memory back for sure.
+half second, and on a CPU it does not carry tied embeddings over. Elsewhere the engine has its own
+process, whose end gives the memory back for sure.
 
 `VLLM_CPU_KVCACHE_SPACE`, where a launcher sets it, wins over `kv_cache_gb` on a CPU.
 """

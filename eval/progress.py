@@ -37,7 +37,7 @@ class Progress:
         self._stream, self._clock = stream, clock
         self._terminal = stream.isatty()
         self._before = done
-        self._shown = clock()
+        self._shown: float | None = None  # the first wait counts from the first item on
         self._tokens, self._seconds = 0, 0.0
 
     def add(self, tokens: int, seconds: float) -> None:
@@ -46,6 +46,8 @@ class Progress:
         self._tokens += tokens
         self._seconds += seconds
         now = self._clock()
+        if self._shown is None:
+            self._shown = now
         if now - self._shown >= (TERMINAL_SECONDS if self._terminal else LOG_SECONDS):
             self._shown = now
             self._write(self.line(), last=False)
