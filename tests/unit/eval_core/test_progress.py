@@ -40,8 +40,8 @@ def test_a_log_gets_a_line_every_few_seconds_and_the_end() -> None:
         progress.add(1, 1.0)
     progress.close()
     assert [line.split()[1] for line in stream.getvalue().splitlines()] == [
-        "5/12",
-        "10/12",
+        "6/12",
+        "11/12",
         "12/12",
     ]
 
