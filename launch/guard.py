@@ -33,12 +33,10 @@ from launch.processes import (
     set_subreaper,
 )
 
-POLITE_S = 2.0
-"""Seconds from SIGTERM to SIGKILL for what outlives the trainer."""
-LIMIT_S = 4.0
-"""Seconds for ending the rest of the tree, POLITE_S included."""
+LIMIT_S = 2.0
+"""Seconds for killing what outlived the polite part; the kernel needs far less."""
 SNAPSHOT_S = 2.0
-"""Seconds between two looks at the tree for pid.json."""
+"""Seconds between two looks at the tree for pid.json; the first come sooner."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -53,6 +51,7 @@ class Spec:
     pid_file: str
     exit_file: str
     grace_s: float  # seconds the trainer has to end by itself after a first SIGINT or SIGTERM
+    polite_s: float  # seconds from SIGTERM to SIGKILL for the rest of the tree
 
 
 class Guard:
@@ -101,8 +100,8 @@ class Guard:
         at_once = self.stops > 1
         result = end_all(
             self._tree,
-            polite_s=0 if at_once else POLITE_S,
-            limit_s=LIMIT_S,
+            polite_s=0 if at_once else self.spec.polite_s,
+            limit_s=self.spec.polite_s + LIMIT_S,
             reap=self._reap,
             hurry=self._hurried,
         )
@@ -123,7 +122,8 @@ class Guard:
     def _wait(self) -> None:
         """Return when the tree is to be ended."""
         deadline = None
-        snapshot = time.monotonic() + SNAPSHOT_S
+        interval = SNAPSHOT_S / 8
+        snapshot = time.monotonic() + interval
         while True:
             self._reap()
             if self.status is not None or self._launcher_gone():
@@ -140,7 +140,8 @@ class Guard:
                 return
             if time.monotonic() > snapshot:
                 self._snapshot()
-                snapshot = time.monotonic() + SNAPSHOT_S
+                interval = min(2 * interval, SNAPSHOT_S)
+                snapshot = time.monotonic() + interval
             select.select([self.spec.life_fd, self._wake_read], [], [], 0.25)
 
     def _tree(self) -> list[Process]:

@@ -161,6 +161,7 @@ def end_all(
         if not left or time.monotonic() - begun > limit_s:
             break
         time.sleep(_POLL_S)
+    reap()  # who ended between the last look and now still owes its exit status
     result.count = len(seen) - len(left)
     result.killed = len(killed) - len(left)
     result.survivors = [process.pid for process in left]

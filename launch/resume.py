@@ -22,10 +22,10 @@ from typing import Any
 
 from conf.atomic import write_text, writing
 from conf.runs import RunFolder
-from launch.run_metrics import MergeReport, check_metrics, merge_metrics
+from launch.run_metrics import MergeReport, check_metrics, merge_metrics, read_report
 
 __all__ = ["Checkpoint", "MergeReport", "ResumePoint", "check_metrics", "checkpoints",
-           "merge_metrics", "newest_complete_checkpoint"]  # fmt: skip
+           "find_complete_checkpoint", "merge_metrics", "newest_complete_checkpoint"]  # fmt: skip
 
 TRACKER = "latest_checkpointed_iteration.txt"
 _FOLDER = re.compile(r"global_step_(\d+)")
@@ -52,9 +52,11 @@ class ResumePoint:
 
 
 def newest_complete_checkpoint(run: RunFolder) -> ResumePoint:
-    """Find where to go on, and put everything newer out of verl's way.
+    """Find where to go on, and put everything newer out of verl's way. Call it under `run.lock`.
 
-    Merges the metrics first. Afterwards verl's tracker names the returned checkpoint, or is gone.
+    Without the lock it could set aside what a living trainer is just saving; to look only, use
+    `find_complete_checkpoint`. Merges the metrics first. Afterwards verl's tracker names the
+    returned checkpoint, or is gone.
 
     Raises:
         RunFolderError: the folder cannot be written.
@@ -74,6 +76,12 @@ def newest_complete_checkpoint(run: RunFolder) -> ResumePoint:
     if notes:
         notes.append("no complete checkpoint: training starts from the beginning")
     return ResumePoint(notes=notes)
+
+
+def find_complete_checkpoint(run: RunFolder) -> Checkpoint | None:
+    """The newest complete checkpoint, None if there is none; reads only, needs no lock."""
+    whole = [one for one in checkpoints(run, read_report(run)) if not one.problem]
+    return whole[-1] if whole else None
 
 
 def checkpoints(run: RunFolder, report: MergeReport) -> list[Checkpoint]:

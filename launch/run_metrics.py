@@ -61,6 +61,11 @@ def merge_metrics(run: RunFolder) -> MergeReport:
     return report
 
 
+def read_report(run: RunFolder) -> MergeReport:
+    """What `merge_metrics` would say, without writing: for a run that may be training now."""
+    return _merge(run)[1]
+
+
 def check_metrics(run: RunFolder, planned_steps: int) -> MergeReport:
     """Merge, and make sure that steps 1 to `planned_steps` are there, each exactly once.
 

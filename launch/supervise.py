@@ -28,14 +28,15 @@ from conf.atomic import write_json, writing
 from conf.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, PlatformError, RunFolderError
 from conf.runs import Attempt
 from launch.attempt_log import AttemptLog
-from launch.guard import LIMIT_S, POLITE_S
+from launch.guard import LIMIT_S
 from launch.processes import Process, descendants, end_all, set_subreaper
 from launch.redact import Redactor
 
 GRACE_S = 5.0
 """Seconds the trainer has to end by itself after the first Ctrl-C or SIGTERM."""
-GUARD_OVERDUE_S = LIMIT_S + 1.0
-"""Seconds past the grace after which a guard that does not answer is replaced by ourselves."""
+POLITE_S = 2.0
+"""Seconds from SIGTERM to SIGKILL for what outlives the trainer."""
+_OVERDUE_S = LIMIT_S + 1.0  # past grace and politeness: the guard hangs, we do its work
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -85,6 +86,7 @@ def run_attempt(
     redactor: Redactor,
     on_line: Callable[[str], None] | None = None,
     grace_s: float = GRACE_S,
+    polite_s: float = POLITE_S,
 ) -> AttemptExit:
     """Run the trainer to its end, whatever that is. Ctrl-C, SIGTERM and SIGHUP stop it.
 
@@ -97,6 +99,7 @@ def run_attempt(
         redactor: what goes to stdout.log, `on_line` and exit.json passes through it.
         on_line: called with each line without its end. What it raises ends the attempt and goes on.
         grace_s: seconds between the first signal and the forced end.
+        polite_s: seconds from SIGTERM to SIGKILL for the descendants at the end.
 
     Raises:
         RunFolderError: the attempt's files cannot be written.
@@ -108,7 +111,7 @@ def run_attempt(
     output = AttemptLog(attempt.stdout_log, redactor, on_line)
     try:
         with _subreaper() as bystanders:
-            report = _Session(command, attempt, env, output, grace_s).run(bystanders)
+            report = _Session(command, attempt, env, output, (grace_s, polite_s)).run(bystanders)
     finally:
         output.close()
     if "error" in report:
@@ -143,10 +146,11 @@ class _Session:
         attempt: Attempt,
         env: Mapping[str, str],
         output: AttemptLog,
-        grace_s: float,
+        patience: tuple[float, float],
     ) -> None:
         self._command, self._attempt, self._env = command, attempt, env
-        self._output, self._grace_s = output, grace_s
+        self._output = output
+        self._grace_s, self._polite_s = patience
         self._guard: subprocess.Popen[bytes] | None = None
         self._stop: str | None = None
         self._overdue = float("inf")
@@ -175,7 +179,7 @@ class _Session:
                     # on_line raised: closing the life pipe tells the guard to end everything.
                     os.close(ours.pop(0))
                     with suppress(subprocess.TimeoutExpired):
-                        self._guard.wait(GUARD_OVERDUE_S)
+                        self._guard.wait(self._polite_s + _OVERDUE_S)
                     self._end_all(bystanders)
                     raise
                 return self._conclude(report_read, out_read, bystanders)
@@ -192,6 +196,7 @@ class _Session:
             "pid_file": str(self._attempt.pid_file),
             "exit_file": str(self._attempt.exit_file),
             "grace_s": self._grace_s,
+            "polite_s": self._polite_s,
         }
         # -I -S: no site-packages, no start-up hooks; the project's folder comes last in the path,
         # so that nothing in it can hide a module of the standard library.
@@ -276,12 +281,14 @@ class _Session:
                 with suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
 
-        return asdict(end_all(orphans, polite_s=POLITE_S, limit_s=LIMIT_S, reap=reap))
+        polite_s = self._polite_s
+        ended = end_all(orphans, polite_s=polite_s, limit_s=polite_s + LIMIT_S, reap=reap)
+        return asdict(ended)
 
     def _handle(self, number: int, _frame: object) -> None:
         if self._stop is None:
             self._stop = "interrupted" if number == signal.SIGINT else "terminated"
-            self._overdue = time.monotonic() + self._grace_s + GUARD_OVERDUE_S
+            self._overdue = time.monotonic() + self._grace_s + self._polite_s + _OVERDUE_S
         if self._guard is not None:
             self._guard.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 

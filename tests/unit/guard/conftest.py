@@ -84,12 +84,9 @@ def child(kind):
 note()
 for kind in kinds:
     child(kind)
-time.sleep(0.3)
-print("ready", flush=True)
-if ending == "crash":
-    raise ValueError("the reward is not finite")
-if ending == "finish":
-    sys.exit(0)
+enough = 12 if {"bomb", "chain"} & set(kinds) else len(kinds)
+while len(open(pids).readlines()) <= enough:
+    time.sleep(0.01)
 if ending == "deaf":
     deaf()
 if ending == "polite":
@@ -98,6 +95,11 @@ if ending == "polite":
         sys.exit(0)
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGTERM, leave)
+print("ready", flush=True)
+if ending == "crash":
+    raise ValueError("the reward is not finite")
+if ending == "finish":
+    sys.exit(0)
 if ending == "flood":
     while True:
         print("x" * 4096)
@@ -119,7 +121,7 @@ with run.lock():
         print(line, flush=True)
     attempt = run.new_attempt(from_step=0)
     outcome = run_attempt(command, attempt=attempt, env=os.environ, redactor=redactor,
-                          grace_s=grace)
+                          grace_s=grace, polite_s=0.3)
 print(outcome.summary(), flush=True)
 sys.exit(outcome.exit_code)
 """
@@ -172,6 +174,10 @@ class Launched:
             return log.exists() and "ready" in log.read_text()
 
         wait_for(printed, 10, "the trainer to be ready")
+
+    def listed(self, count: int) -> None:
+        """Wait until pid.json names so many processes below the guard."""
+        wait_for(lambda: len(self.record("pid")["tree"]) == count, 10, "pid.json to list the tree")
 
     def gone(self, seconds: float = 15) -> float:
         """Wait until nothing is left; returns the seconds it took."""

@@ -16,7 +16,12 @@ import pytest
 
 from conf.errors import TrainingError
 from conf.runs import RunFolder
-from launch.resume import check_metrics, merge_metrics, newest_complete_checkpoint
+from launch.resume import (
+    check_metrics,
+    find_complete_checkpoint,
+    merge_metrics,
+    newest_complete_checkpoint,
+)
 from launch.run_metrics import start_of
 
 TRACKER = "latest_checkpointed_iteration.txt"
@@ -80,6 +85,7 @@ def merged(run: RunFolder) -> list[dict]:
 
 
 def test_nothing_yet(run):
+    assert find_complete_checkpoint(run) is None
     point = newest_complete_checkpoint(run)
     assert (point.step, point.path, point.notes) == (0, None, [])
     assert not run.metrics_file.exists()
@@ -90,6 +96,9 @@ def test_killed_between_save_and_log(run):
     log(run, 0, validate(0), train(1), train(2), train(3))
     save(run, 2)
     save(run, 4)
+    found = find_complete_checkpoint(run)  # only looks: nothing is renamed or written
+    assert found is not None and found.step == 2
+    assert tracked(run) == 4 and not run.metrics_file.exists()
     point = newest_complete_checkpoint(run)
     assert (point.step, point.path) == (2, run.checkpoints_dir / "global_step_2")
     assert tracked(run) == 2
