@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from launch.preflight.cluster import ClusterInfo
+from launch.preflight.cluster import Asked, ClusterInfo
 from launch.preflight.lines import Line, failed, passed, warned
 from launch.preflight.settings import Settings, pools
 
@@ -192,6 +192,29 @@ def check_ray_address(settings: Settings, environment: Mapping[str, str]) -> lis
                 "ray start --head",
             )
         ]
+
+
+def check_joining(settings: Settings, asked: Asked) -> list[Line]:
+    """What a cluster said, or did not say, when a driver of this host joined it.
+
+    Args:
+        settings: the composed configuration.
+        asked: what came of it.
+    """
+    if not asked.problem:
+        return []
+    address = settings["hardware.ray_address"]
+    make = failed if asked.refused else warned
+    token = "RAY_AUTH_MODE=token (before the command), with the cluster's token in ~/.ray"
+    return [
+        make(
+            "Ray cluster",
+            f"{address}: {asked.problem}",
+            "a cluster that this host may join",
+            *([token] if "token" in asked.problem else []),
+            f"python -m launch.submit {settings.job} … --address http://HEAD:8265",
+        )
+    ]
 
 
 def _host_port(address: str) -> tuple[str, int] | None:

@@ -67,10 +67,25 @@ class ClusterInfo:
         return sum(node.gpus for node in self.nodes)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What came of asking a cluster.
+
+    Attributes:
+        info: what it has; None when it did not say.
+        problem: why it did not, empty when nobody asked or it did say.
+        refused: whether this host may not join it, so that a run could not either.
+    """
+
+    info: ClusterInfo | None = None
+    problem: str = ""
+    refused: bool = False
+
+
 def ask_cluster(
     address: str, environment: Mapping[str, str] | None = None, seconds: float = ASK_SECONDS
-) -> ClusterInfo | None:
-    """Ask a cluster that this host can join for its resources; None when it does not say.
+) -> Asked:
+    """Ask a cluster that this host can join for its resources.
 
     Args:
         address: as `ray.init` takes it. A dashboard's (`http://…`) cannot be asked this way.
@@ -78,7 +93,7 @@ def ask_cluster(
         seconds: how long it may take.
     """
     if address.startswith(("http://", "https://")):
-        return None
+        return Asked(problem="a dashboard takes jobs, it does not tell its resources")
     try:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, address],
@@ -90,10 +105,18 @@ def ask_cluster(
             env=dict(os.environ if environment is None else environment),
             start_new_session=True,
         )
+    except subprocess.TimeoutExpired:
+        return Asked(problem=f"it did not let this host join within {seconds:g} s")
+    except OSError as error:
+        return Asked(problem=f"no child process ({error.strerror})")
+    if done.returncode:
+        if "AuthenticationError" in done.stderr:
+            return Asked(problem="it wants a token, or another one than ours", refused=True)
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        return Asked(problem=last[:160], refused=True)
+    try:
         said = json.loads(done.stdout.strip().splitlines()[-1])
-    except (subprocess.TimeoutExpired, OSError, IndexError, ValueError):
-        return None
-    nodes = tuple(
-        NodeInfo(str(name), float(cpus), float(gpus)) for name, cpus, gpus in said["nodes"]
-    )
-    return ClusterInfo(address, nodes, float(said["cpus"]), float(said["gpus"]))
+        nodes = tuple(NodeInfo(str(n), float(cpus), float(gpus)) for n, cpus, gpus in said["nodes"])
+        return Asked(ClusterInfo(address, nodes, float(said["cpus"]), float(said["gpus"])))
+    except (IndexError, ValueError, KeyError, TypeError) as error:
+        return Asked(problem=f"its answer cannot be read ({type(error).__name__})")

@@ -33,6 +33,7 @@ from launch.preflight.checks_host import (
 from launch.preflight.checks_lengths import check_lengths
 from launch.preflight.checks_model import Model, scan_model
 from launch.preflight.checks_ray import (
+    check_joining,
     check_ports,
     check_ray_address,
     check_ray_cpus,
@@ -51,7 +52,7 @@ from launch.preflight.checks_versions import (
     stack_of,
     wanted,
 )
-from launch.preflight.cluster import ClusterInfo, ask_cluster
+from launch.preflight.cluster import Asked, ClusterInfo, ask_cluster
 from launch.preflight.gpus import (
     VISIBLE,
     DriverGpus,
@@ -115,7 +116,9 @@ def preflight(
         driver = timed.start("driver", ask_driver)
         # Joining a cluster takes seconds, as torch does; without that time its say is not had.
         ask = with_torch and cluster is None and address is not None
-        joined = timed.start("cluster", lambda: ask_cluster(str(address)) if ask else cluster)
+        joined = timed.start(
+            "cluster", lambda: ask_cluster(str(address)) if ask else Asked(cluster)
+        )
         reward = timed.start("reward", lambda: check_reward(settings, environment, limit))
         model = timed.start("model", lambda: scan_model(settings, environment))
         data = timed.start("data", lambda: scan_data(settings))
@@ -135,7 +138,7 @@ def _checks(
     torch: Future[TorchGpus] | None,
     model: Future[Model],
     data: Future[DataScan],
-    cluster: Future[ClusterInfo | None],
+    cluster: Future[Asked],
 ) -> list[tuple[str, Check]]:
     """The checks in the order in which their lines are shown."""
 
@@ -143,7 +146,7 @@ def _checks(
         seen = driver.result()
         visible = read_visible(environment.get(VISIBLE), seen)
         asked = torch.result() if torch else None
-        return check_gpus(settings, seen, visible, asked, cluster.result())
+        return check_gpus(settings, seen, visible, asked, cluster.result().info)
 
     def batch() -> list[Line]:
         return check_sft_batch(settings) if settings.is_sft else check_batch(settings)
@@ -171,7 +174,8 @@ def _checks(
         ("ranks", lambda: check_ranks(settings)),
         ("gpus", gpus),
         ("ray address", lambda: check_ray_address(settings, environment)),
-        ("ray cpus", lambda: check_ray_cpus(settings, cluster.result(), host_cpu_count())),
+        ("ray joins", lambda: check_joining(settings, cluster.result())),
+        ("ray cpus", lambda: check_ray_cpus(settings, cluster.result().info, host_cpu_count())),
         ("ports", lambda: check_ports(settings)),
         ("run folder", lambda: check_run_folder(settings)),
         ("disk", disk),

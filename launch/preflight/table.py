@@ -49,33 +49,38 @@ def _row(
 ) -> list[str]:
     label = textwrap.wrap(name, names) or [""]
     text = textwrap.wrap(_flat(got), text_width) or [""]
-    dim_from = len(text)
+    styles = [""] * len(text)
     if need and status != "pass":
         text += textwrap.wrap(f"needs {_flat(need)}", text_width)
-    fix_from = len(text)
-    for number, fix in enumerate(fixes):
-        arrow = "→ " if number == 0 else "or "
-        text += textwrap.wrap(
-            arrow + _flat(fix),
-            text_width,
-            subsequent_indent="  ",
-            break_on_hyphens=False,
-        )
+    styles += [DIM] * (len(text) - len(styles))
     height = max(len(label), len(text))
     label += [""] * (height - len(label))
     text += [""] * (height - len(text))
+    styles += [""] * (height - len(styles))
     lines = []
-    for index, (left, right) in enumerate(zip(label, text, strict=True)):
+    for index, (left, right, style) in enumerate(zip(label, text, styles, strict=True)):
         mark = MARKS[status] if index == 0 else " "
-        left = left.ljust(names)
-        if color:
-            mark = f"{COLORS[status]}{mark}{RESET}" if index == 0 else mark
-            if right and dim_from <= index < fix_from:
-                right = f"{DIM}{right}{RESET}"
-            elif right and index >= fix_from:
-                right = f"{BOLD}{right}{RESET}"
-        lines.append(f"{mark} {left}  {right}".rstrip())
+        if color and index == 0:
+            mark = f"{COLORS[status]}{mark}{RESET}"
+        lines.append(f"{mark} {left.ljust(names)}  {_paint(right, style, color)}".rstrip())
+    return lines + _fixes(fixes, names, text_width, color)
+
+
+def _fixes(fixes: Sequence[str], names: int, text_width: int, color: bool) -> list[str]:
+    """The ways out, each from where it still fits in one line, so that it can be copied whole."""
+    lines: list[str] = []
+    for number, fix in enumerate(fixes):
+        words = ("→ " if number == 0 else "or ") + _flat(fix)
+        indent, width = names + 4, text_width
+        if len(words) > text_width:
+            indent, width = 2, text_width + names + 2
+        wrapped = textwrap.wrap(words, width, subsequent_indent="  ", break_on_hyphens=False)
+        lines += [" " * indent + _paint(part, BOLD, color) for part in wrapped]
     return lines
+
+
+def _paint(text: str, style: str, color: bool) -> str:
+    return f"{style}{text}{RESET}" if color and text and style else text
 
 
 def _summary(rows: Sequence[Row], color: bool) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from launch.preflight import ClusterInfo, Line, NodeInfo, Settings, Status
 from launch.preflight.checks_ray import (
+    check_joining,
     check_ports,
     check_ray_address,
     check_ray_cpus,
@@ -17,7 +18,7 @@ from launch.preflight.checks_ray import (
     free_port,
     host_cpu_count,
 )
-from launch.preflight.cluster import ask_cluster
+from launch.preflight.cluster import Asked, ask_cluster
 
 Build = Callable[..., Settings]
 CPUS = "hardware.ray_cpus"
@@ -155,8 +156,19 @@ def test_ray_address_of_the_environment_is_joined_too(settings: Build, listener:
 
 
 def test_a_dashboard_and_a_dead_address_tell_no_resources() -> None:
-    assert ask_cluster("http://127.0.0.1:1") is None
-    assert ask_cluster("127.0.0.1:1", {"PATH": ""}, seconds=0.2) is None
+    assert "dashboard" in ask_cluster("http://127.0.0.1:1").problem
+    slow = ask_cluster("127.0.0.1:1", {"PATH": ""}, seconds=0.2)
+    assert "within 0.2 s" in slow.problem and not slow.refused
+
+
+def test_a_cluster_that_refuses_stops_the_run(settings: Build) -> None:
+    config = settings("grpo", f"{ADDRESS}=h:6379")
+    assert check_joining(config, Asked()) == []
+    assert one(check_joining(config, Asked(problem="slow"))).status is Status.WARNING
+    refused = Asked(problem="it wants a token, or another one than ours", refused=True)
+    line = one(check_joining(config, refused))
+    assert line.status is Status.FAILURE
+    assert line.fixes[0].startswith("RAY_AUTH_MODE=token")
 
 
 def test_verls_own_number_of_cpus_counts(settings: Build) -> None:

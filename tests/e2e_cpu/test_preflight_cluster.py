@@ -1,0 +1,57 @@
+"""A real Ray head on loopback, asked as the preflight asks a cluster that a run would join."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launch.preflight.cluster import ask_cluster
+
+HEAD = """
+import sys, ray
+context = ray.init(num_cpus=6, num_gpus=2, include_dashboard=False, logging_level="critical")
+print("ADDRESS", context.address_info["gcs_address"], flush=True)
+sys.stdin.read()  # until the test closes it
+ray.shutdown()
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An environment whose Ray makes and finds its own token, away from the user's."""
+    return {**os.environ, "HOME": str(tmp_path), "RAY_AUTH_MODE": "token"}
+
+
+@pytest.fixture
+def head(home: dict[str, str]) -> Iterator[str]:
+    """The address of a Ray that this test started and that ends with it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEAD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=home,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    yield next(line.split()[1] for line in process.stdout if line.startswith("ADDRESS"))
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.timeout(240)
+def test_cluster_tells_its_resources_to_those_it_lets_in(
+    head: str, home: dict[str, str], tmp_path: Path
+) -> None:
+    found = ask_cluster(head, home, seconds=60).info
+    assert found is not None
+    assert (found.address, len(found.nodes)) == (head, 1)
+    assert (found.cpus, found.gpus, found.free_cpus, found.free_gpus) == (6, 2, 6, 2)
+    stranger = {**home, "HOME": str(tmp_path / "nobody"), "RAY_AUTH_MODE": "disabled"}
+    refused = ask_cluster(head, stranger, seconds=60)
+    assert refused.info is None and refused.refused
+    assert refused.problem == "it wants a token, or another one than ours"
