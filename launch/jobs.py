@@ -24,10 +24,19 @@ from conf.errors import EXIT_TERMINATED, ClusterError, ConfigError
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_DASHBOARD_ADDRESS", "RAY_ADDRESS")
+TALKERS = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
+"""Ray's modules that set themselves to tell each upload and each closed connection."""
 CONNECT_S = 10.0
+AGENT_S = 60.0
 STOP_S = 40.0
 JOB_STOP_WAIT_S = 10
 """Seconds between Ray's SIGTERM and SIGKILL to a stopped job; the guard needs up to 6."""
+PROBE = {"temper": "probe"}
+"""Metadata of the jobs that ask the nodes before a submission; `list` leaves them out."""
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -118,14 +127,14 @@ class Jobs:
             kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
             os.environ["no_proxy"] = ",".join(filter(None, [kept, "127.0.0.1,localhost,::1"]))
         self._knock()
-        for name in ("ray.dashboard", "ray.dashboard.modules.job.sdk"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         # Ray's client would let these win over the address that it is given.
         hidden = {name: os.environ.pop(name, None) for name in ADDRESS_VARIABLES}
         try:
             with self._asking("connect"):
                 from ray.job_submission import JobSubmissionClient
 
+                for name in TALKERS:
+                    logging.getLogger(name).setLevel(logging.WARNING)
                 self.client = JobSubmissionClient(address)
         finally:
             os.environ.update({name: value for name, value in hidden.items() if value is not None})
@@ -157,14 +166,23 @@ class Jobs:
             placed["entrypoint_label_selector"] = {"ray.io/node-id": node_id}
             # The command holds no GPU of Ray's; Ray would hide them all from it.
             environment["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-        with self._asking("submit the job"):
-            self.client.submit_job(
-                entrypoint=entrypoint,
-                submission_id=submission_id,
-                runtime_env={"working_dir": str(folder), "env_vars": environment},
-                metadata=dict(metadata),
-                **placed,
-            )
+        deadline = time.monotonic() + AGENT_S
+        while True:
+            try:
+                with self._asking("submit the job"):
+                    self.client.submit_job(
+                        entrypoint=entrypoint,
+                        submission_id=submission_id,
+                        runtime_env={"working_dir": str(folder), "env_vars": environment},
+                        metadata=dict(metadata),
+                        **placed,
+                    )
+                return
+            except ClusterError as error:
+                # The dashboard answers some seconds before the agent that starts jobs is there.
+                if "No available agent" not in error.message or time.monotonic() > deadline:
+                    raise
+            time.sleep(1)
 
     def state(self, job_id: str) -> JobState:
         """The job as it is now.
@@ -185,14 +203,15 @@ class Jobs:
             return str(self.client.get_job_logs(job_id))
 
     def list(self) -> list[JobState]:
-        """Jobs that were submitted, oldest first.
+        """Jobs that were submitted, oldest first, without our probes.
 
         Raises:
             ClusterError: the server does not answer.
         """
         with self._asking("list the jobs"):
             found = [_state(info) for info in self.client.list_jobs() if info.submission_id]
-        return sorted(found, key=lambda job: job.started)
+        shown = [job for job in found if job.metadata != PROBE]
+        return sorted(shown, key=lambda job: job.started)
 
     def stop(self, job_id: str) -> JobState:
         """Stop a job and wait until it has ended.
@@ -218,15 +237,6 @@ class Jobs:
         while not (state := self.state(job_id)).over and time.monotonic() < deadline:
             time.sleep(every)
         return state
-
-    def forget(self, job_id: str) -> None:
-        """Take a job that is over from the server's list.
-
-        Raises:
-            ClusterError: the server does not answer.
-        """
-        with self._asking("forget", job_id):
-            self.client.delete_job(job_id)
 
     def _knock(self) -> None:
         """One request with a limit: Ray's client has none, and waits for ever."""

@@ -24,7 +24,7 @@ from conf.errors import ConfigError, PlatformError
 
 PACKAGES = ("conf", "recipes", "rewards", "data_prep", "launch", "eval")
 STAMP = "temper-upload.json"
-"""At the top of an upload: `{"version", "fingerprint"}`; its presence says that code is one."""
+"""At the top of an upload: `{"version", "fingerprint", "files"}`; there alone."""
 LIMIT_BYTES = 200_000_000
 """Ray refuses 500 MiB zipped; this much is a mistake already, and a slow one."""
 _LEFT_OUT = {"__pycache__", "node_modules", "outputs"}
@@ -90,23 +90,23 @@ def stage(
             f"the upload is {size / 1e6:.0f} MB; {LIMIT_BYTES / 1e6:.0f} MB is the limit",
             "keep data and models out of the recipe's folder, on storage that the nodes share",
         )
-    fingerprint = fingerprint_of(folder)
-    (folder / STAMP).write_text(
-        json.dumps({"version": version, "fingerprint": fingerprint}), encoding="utf-8"
-    )
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    fingerprint = fingerprint_of(folder, names)
+    stamp = {"version": version, "fingerprint": fingerprint, "files": names}
+    (folder / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     return Package(folder, version, fingerprint)
 
 
-def fingerprint_of(folder: Path) -> str:
-    """SHA-256, hex, over the sorted relative names and contents of a folder's files.
+def fingerprint_of(folder: Path, names: Iterable[str]) -> str:
+    """SHA-256, hex, over the names and contents of some of a folder's files.
 
-    Byte code and the stamp itself do not count: workers write the one, `stage` the other.
+    A name without a file counts as such. What a job writes into the folder does not count.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc" and path.name != STAMP:
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
+    for name in names:
+        path = folder / name
+        content = path.read_bytes() if path.is_file() else b"\0missing"
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 

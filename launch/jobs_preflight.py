@@ -16,7 +16,7 @@ from typing import Any
 
 import conf.errors
 from conf.errors import ClusterError, TemperError
-from launch.jobs import Jobs, JobState
+from launch.jobs import PROBE, Jobs, JobState
 from launch.jobs_package import Package
 from launch.jobs_plan import JobPlan
 from launch.jobs_probe import MARK
@@ -65,7 +65,7 @@ def ask(jobs: Jobs, plan: JobPlan, package: Package) -> Cluster:
     name = f"probe-{secrets.token_hex(6)}"
     with_torch = "torch" if plan.config.hardware.device != "cpu" else "no-torch"
     words = ["exec", "python", "-m", "launch.jobs_probe", plan.job, with_torch, *plan.arguments]
-    jobs.submit(shlex.join(words), package.folder, submission_id=name, metadata={"temper": "probe"})
+    jobs.submit(shlex.join(words), package.folder, submission_id=name, metadata=PROBE)
     try:
         state = jobs.wait(name, PROBE_S)
     except KeyboardInterrupt:
@@ -78,7 +78,6 @@ def ask(jobs: Jobs, plan: JobPlan, package: Package) -> Cluster:
             f"python -m launch.submit list --address {jobs.address}",
         )
     log = jobs.logs(name) if state.exit_code is not None else ""
-    jobs.forget(name)
     return _read(jobs, state, log)
 
 

@@ -33,7 +33,7 @@ def describe(with_torch: bool) -> dict[str, Any]:
     report["code"] = {
         "folder": str(Path(__file__).resolve().parents[1]),
         # Counted anew: a stamp alone would not show a file that was lost or changed on the way.
-        "fingerprint": fingerprint_of(Path(stamp["folder"])) if stamp else None,
+        "fingerprint": fingerprint_of(Path(stamp["folder"]), stamp["files"]) if stamp else None,
     }
     return report
 
@@ -59,8 +59,8 @@ def ask_nodes(with_torch: bool) -> dict[str, Any]:
     """Ask every live node, and Ray for what they have.
 
     Returns:
-        `nodes` (reports with `id`, `cpus`, `gpus`), `free_cpus`, `free_gpus`, `here` (this node's
-        id), `silent` (addresses of nodes that did not answer).
+        `address` (the cluster's own), `nodes` (reports with `id`, `cpus`, `gpus`), `free_cpus`,
+        `free_gpus`, `here` (this node's id), `silent` (addresses of nodes that did not answer).
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -88,6 +88,7 @@ def ask_nodes(with_torch: bool) -> dict[str, Any]:
             }
         )
     return {
+        "address": ray.get_runtime_context().gcs_address,
         "nodes": reports,
         "free_cpus": free.get("CPU", 0.0),
         "free_gpus": free.get("GPU", 0.0),
@@ -121,7 +122,7 @@ def check_here(job: str, arguments: Sequence[str], cluster: dict[str, Any]) -> l
 
     settings = Settings.of(resolve(compose(job, arguments)))
     nodes = tuple(NodeInfo(n["host"], n["cpus"], n["gpus"]) for n in cluster["nodes"])
-    info = ClusterInfo("this cluster", nodes, cluster["free_cpus"], cluster["free_gpus"])
+    info = ClusterInfo(cluster["address"], nodes, cluster["free_cpus"], cluster["free_gpus"])
     environment = dict(os.environ)
     driver = ask_driver()
     visible = read_visible(environment.get(VISIBLE), driver)

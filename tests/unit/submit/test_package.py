@@ -12,7 +12,7 @@ import pytest
 
 from conf.errors import ConfigError
 from launch import jobs_package
-from launch.jobs_package import STAMP, fingerprint_of, stage
+from launch.jobs_package import fingerprint_of, stage
 
 ASK = """
 import importlib.metadata as m, json, launch, launch.jobs_package as p, recipes
@@ -76,14 +76,13 @@ def test_the_users_recipe_wins_over_a_shipped_one_of_its_name(upload: Path, tmp_
 
 def test_the_fingerprint_follows_every_byte_and_name(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
-    first = fingerprint_of(tmp_path)
-    (tmp_path / STAMP).write_text("not counted")
-    (tmp_path / "a.pyc").write_text("not counted")
-    assert fingerprint_of(tmp_path) == first
+    first = fingerprint_of(tmp_path, ["a"])
+    (tmp_path / "outputs").write_text("a job's own file is not counted")
+    assert fingerprint_of(tmp_path, ["a"]) == first
     (tmp_path / "a").rename(tmp_path / "b")
-    renamed = fingerprint_of(tmp_path)
+    lost, renamed = fingerprint_of(tmp_path, ["a"]), fingerprint_of(tmp_path, ["b"])
     (tmp_path / "b").write_text("2")
-    assert len({first, renamed, fingerprint_of(tmp_path)}) == 3
+    assert len({first, lost, renamed, fingerprint_of(tmp_path, ["b"])}) == 4
 
 
 def test_a_folder_that_would_hide_our_packages_is_refused(upload: Path, tmp_path: Path) -> None:

@@ -1,0 +1,408 @@
+"""Jobs on a real Ray head: preflight on its node, upload, log, exit code, stop; secrets stay out.
+
+The head is started here with a dashboard on the loopback and a token of its own, and ended
+afterwards. On its PYTHONPATH lies an older temper that cannot be imported: what works, works by the
+uploaded version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conf.errors import ConfigError, PreflightError, RunFolderError
+from launch.jobs import Jobs
+from launch.jobs_package import stage
+from launch.processes import Process, all_processes, descendants, end_all
+
+pytestmark = pytest.mark.timeout(600)
+
+SECRETS = {
+    "WANDB_API_KEY": f"planted-{secrets.token_hex(12)}",  # of who submits
+    "HF_TOKEN": f"hf_{secrets.token_hex(20)}",  # of the cluster
+    "RAY_TOKEN": secrets.token_hex(32),
+}
+CLEAN_S = 15.0
+"""Seconds after its end in which nothing of a job may be left."""
+SFT = [
+    "sft",
+    "+recipe=arithmetic",
+    "data_prep.train_size=64",
+    "data_prep.test_size=32",
+    "data_prep.sft_size=128",
+    "data.train_batch_size=32",
+    "data.micro_batch_size_per_gpu=32",
+]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running Ray head and the environment of who submits to it."""
+
+    address: str
+    environment: dict[str, str]
+    folder: Path
+
+    def submit(self, *words: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run `python -m launch.submit` from the user's folder, which holds no code of ours."""
+        done = subprocess.run(
+            [sys.executable, "-m", "launch.submit", *words, "--address", self.address],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        print(done.stdout, done.stderr, sep="\n--- stderr\n")
+        for secret in SECRETS.values():
+            assert secret not in done.stdout + done.stderr
+        return done
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.25)
+    return True
+
+
+def an_older_temper(folder: Path) -> Path:
+    """A temper on the nodes that is not the submitter's, and would be noticed."""
+    (folder / "launch").mkdir(parents=True)
+    (folder / "launch" / "__init__.py").write_text("raise ImportError('the older version')\n")
+    info = folder / "temper-0.0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: temper\nVersion: 0.0.1\n")
+    return folder
+
+
+def start_head(folder: Path, repo: Path, **extra: str) -> Iterator[Head]:
+    """A head in a session of its own; ended by its session and its descendants."""
+    # Ray's sockets lie below it, and their paths may have 107 characters.
+    ray_folder = Path(tempfile.mkdtemp(prefix="temper", dir="/tmp"))
+    token = folder / "home" / ".ray" / "auth_token"
+    token.parent.mkdir(parents=True)
+    token.write_text(SECRETS["RAY_TOKEN"])
+    (folder / "work").mkdir()
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ours |= {"HOME": str(folder / "home"), "PATH": f"{Path(sys.executable).parent}:{ours['PATH']}"}
+    dashboard = free_port()
+    log = (folder / "head.log").open("w")
+    head = subprocess.Popen(
+        [
+            *("ray", "start", "--head", "--block", f"--port={free_port()}", "--num-cpus=64"),
+            *("--num-gpus=1", f"--temp-dir={ray_folder}", "--object-store-memory=200000000"),
+            *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"),
+            "--disable-usage-stats",
+        ],
+        env={
+            **ours,
+            "PYTHONPATH": str(an_older_temper(folder / "old")),
+            "HF_TOKEN": SECRETS["HF_TOKEN"],
+            "RAY_prestart_worker_first_driver": "0",
+            **extra,
+        },
+        cwd=folder,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    environment = {
+        **ours,
+        "PYTHONPATH": str(repo),
+        "WANDB_API_KEY": SECRETS["WANDB_API_KEY"],
+        "RAY_ADDRESS": "http://127.0.0.1:9",  # --address wins over it
+    }
+    result = Head(f"http://127.0.0.1:{dashboard}", environment, folder / "work")
+    try:
+        assert until(
+            lambda: (
+                subprocess.run(
+                    [sys.executable, "-m", "launch.submit", "list", "--address", result.address],
+                    env=environment,
+                    cwd=folder,
+                    capture_output=True,
+                ).returncode
+                == 0
+            ),
+            120,
+        ), (folder / "head.log").read_text()
+        yield result
+    finally:
+        head.terminate()
+        try:
+            head.wait(20)
+        except subprocess.TimeoutExpired:
+            head.kill()
+            head.wait()
+        end_all(lambda: of_head(head.pid, ray_folder), polite_s=2, limit_s=10)
+        log.close()
+        shutil.rmtree(ray_folder, ignore_errors=True)
+
+
+def of_head(pid: int, ray_folder: Path) -> list[Process]:
+    """What is left of a head: its session, and whatever was given its folder as an argument."""
+    table = [process for process in all_processes() if process.pid != os.getpid()]
+    found = [process for process in table if process.session == pid]
+    found += [process for process in table if str(ray_folder).encode() in read(process, "cmdline")]
+    return [*found, *descendants([process.pid for process in found], table=table)]
+
+
+def read(process: Process, what: str) -> bytes:
+    try:
+        return Path(f"/proc/{process.pid}/{what}").read_bytes()
+    except OSError:
+        return b""
+
+
+def running(mark: str) -> list[Process]:
+    """Processes with a text in their environment or command line, ours excepted."""
+    table = [process for process in all_processes() if process.pid != os.getpid()]
+    text = mark.encode()
+    return [p for p in table if text in read(p, "environ") or text in read(p, "cmdline")]
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Head]:
+    yield from start_head(tmp_path_factory.mktemp("head"), repo)
+
+
+@pytest.fixture(scope="module")
+def finished(head: Head) -> subprocess.CompletedProcess[str]:
+    """One SFT of two steps, followed to its end."""
+    return head.submit(*SFT, "trainer.total_training_steps=2", "--follow")
+
+
+@pytest.fixture
+def jobs(head: Head, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", SECRETS["RAY_TOKEN"])
+    return Jobs(head.address)
+
+
+def the_job(head: Head, run: str) -> str:
+    """The id of the job of a run, as `list` shows it."""
+    lines = [line for line in head.submit("list").stdout.splitlines() if line.endswith(run)]
+    assert len(lines) == 1
+    return lines[0].split()[0]
+
+
+def test_a_followed_job_trains_and_ends_with_0(
+    head: Head, finished: subprocess.CompletedProcess[str]
+) -> None:
+    assert finished.returncode == 0
+    run = head.folder / "runs" / "arithmetic" / "sft"
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if "train/loss" in record["data"]] == [1, 2]
+    assert (run / "checkpoints" / "global_step_2").is_dir()
+    assert "step 2/2" in finished.stdout  # the job's own log was shown
+    assert "SUCCEEDED" in finished.stderr
+
+
+def test_its_state_and_log_can_be_asked_for(
+    head: Head, finished: subprocess.CompletedProcess[str]
+) -> None:
+    job = the_job(head, "arithmetic/sft")
+    said = head.submit("status", job).stdout
+    assert "status     SUCCEEDED" in said
+    assert "exit code  0" in said
+    assert "step 2/2" in head.submit("logs", job).stdout
+    again = head.submit("logs", job, "--follow")
+    assert again.returncode == 0
+    assert "step 2/2" in again.stdout
+
+
+def test_the_probe_is_no_job_of_the_users(
+    head: Head, finished: subprocess.CompletedProcess[str]
+) -> None:
+    assert "probe" not in head.submit("list").stdout
+
+
+def test_no_secret_in_what_ray_tells_or_the_run_wrote(
+    head: Head, finished: subprocess.CompletedProcess[str], jobs: Jobs
+) -> None:
+    told = "".join(info.model_dump_json() for info in jobs.client.list_jobs())
+    told += "".join(jobs.logs(job.id) for job in jobs.list())
+    assert "launch.sft" in told
+    written = b""
+    for path in (head.folder / "runs").rglob("*"):
+        written += path.read_bytes() if path.is_file() else b""
+    assert b"arithmetic" in written
+    for secret in SECRETS.values():
+        assert secret not in told
+        assert secret.encode() not in written
+
+
+def test_a_failing_jobs_exit_code_is_ours(
+    head: Head, finished: subprocess.CompletedProcess[str]
+) -> None:
+    # The run folder holds another configuration, which the job finds only once it runs.
+    done = head.submit(*SFT, "trainer.total_training_steps=2", "optim.lr=1e-2", "--follow")
+    assert done.returncode == RunFolderError.exit_code
+    assert "optim.lr" in done.stdout
+
+
+def test_a_stopped_job_leaves_nothing_running(head: Head) -> None:
+    job = head.submit(
+        *SFT, "run.name=long", "trainer.total_training_steps=100000", "trainer.total_epochs=100000"
+    ).stdout.split()[-1]
+    run = head.folder / "runs" / "arithmetic" / "long"
+    metrics = run / "attempts" / "0001" / "metrics.jsonl"
+    assert until(lambda: metrics.is_file() and metrics.stat().st_size > 0, 240)
+    before = running(str(run))
+    assert len(before) >= 2  # workers, at least; their environment names the run's folder
+    assert head.submit("stop", job).returncode == 0
+    assert until(lambda: not running(str(run)), CLEAN_S), running(str(run))
+    assert not set(before) & set(all_processes())
+    assert "status     STOPPED" in head.submit("status", job).stdout
+    assert head.submit("logs", job, "--follow").returncode == 143
+
+
+LEAVER = """
+import os, subprocess, sys, time
+from omegaconf import OmegaConf
+from launch.bridge import ray_session
+
+class Leaver:
+    def leave(self):
+        argv = [sys.executable, "-c", "import time; time.sleep(600)", "LEFT"]
+        subprocess.Popen(argv)
+        subprocess.Popen(argv, start_new_session=True)
+        subprocess.Popen(argv, start_new_session=True, env={})
+        time.sleep(3)
+
+config = OmegaConf.create({"job": "grpo", "hardware": {"ray_address": "auto"}})
+ray_session.start(config, {})
+import ray
+leaver = ray.remote(num_cpus=0)(Leaver).remote()
+ray.get(leaver.leave.remote())
+print("left", flush=True)
+if sys.argv[1] == "fail":
+    sys.exit(3)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", ["fail", "stop", "kill"])
+def test_what_an_actor_started_ends_with_its_job(
+    head: Head, jobs: Jobs, tmp_path: Path, how: str
+) -> None:
+    mark = secrets.token_hex(8)
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    stage(upload, recipe=None)
+    (upload / "leaver.py").write_text(LEAVER.replace("LEFT", mark))
+    jobs.submit(f"exec python leaver.py {how}", upload, submission_id=f"leaver-{how}", metadata={})
+    assert until(lambda: "left\n" in jobs.logs(f"leaver-{how}"), 90), jobs.logs(f"leaver-{how}")
+    if how == "stop":
+        assert jobs.stop(f"leaver-{how}").status == "STOPPED"
+    elif how == "kill":
+        assert len(running(mark)) == 3
+        (driver,) = [p for p in running(f"leaver.py\0{how}") if p.session == p.pid]
+        os.kill(driver.pid, signal.SIGKILL)
+    assert until(lambda: not running(mark), CLEAN_S), running(mark)
+    if how != "stop":
+        code = jobs.wait(f"leaver-{how}", 30).our_exit_code
+        assert code == (3 if how == "fail" else 137)
+
+
+def test_what_the_clusters_checks_refuse_is_not_submitted(head: Head) -> None:
+    before = head.submit("list").stdout
+    done = head.submit(*SFT, "run.name=wide", "hardware.ranks=2")
+    assert done.returncode == PreflightError.exit_code
+    assert done.stderr.splitlines()[-1].startswith("error: Ray CPUs:")
+    assert head.submit("list").stdout == before
+    assert not (head.folder / "runs" / "arithmetic" / "wide").exists()
+
+
+def test_a_secret_in_the_command_is_refused_before_it_travels(head: Head) -> None:
+    done = head.submit(*SFT, f"run.name={SECRETS['WANDB_API_KEY']}")
+    assert done.returncode == ConfigError.exit_code
+
+
+def test_a_wrong_id_is_one_line(head: Head) -> None:
+    for what in ("status", "logs", "stop"):
+        done = head.submit(what, "no-such-job")
+        assert done.returncode == 8
+        assert done.stderr.splitlines()[-1].startswith("error: no job no-such-job on the cluster")
+
+
+def test_a_wrong_token_is_one_line(head: Head) -> None:
+    stranger = {**head.environment, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    done = Head(head.address, stranger, head.folder).submit("list")
+    assert done.returncode == 8
+    assert done.stderr.splitlines()[-1].startswith(
+        f"error: the Ray at {head.address} wants a token"
+    )
+
+
+def test_nodes_whose_verl_loads_no_plugin_fail_the_preflight(tmp_path: Path, repo: Path) -> None:
+    heads = start_head(tmp_path, repo, VERL_USE_EXTERNAL_PLUGINS="none")
+    try:
+        done = next(heads).submit(*SFT, "trainer.total_training_steps=2")
+    finally:
+        heads.close()  # type: ignore[attr-defined]
+    assert done.returncode == PreflightError.exit_code
+    assert "verl would not find the CPU platform" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_a_grpo_stopped_in_the_middle_leaves_no_engine(head: Head) -> None:
+    job = head.submit(
+        "grpo",
+        "+recipe=arithmetic",
+        "data_prep.sft_size=2560",
+        "run.name=grpo-long",
+        "trainer.total_training_steps=1000",
+        "trainer.total_epochs=1000",
+    ).stdout.split()[-1]
+    run = head.folder / "runs" / "arithmetic" / "grpo-long"
+    metrics = run / "attempts" / "0001" / "metrics.jsonl"
+    assert until(lambda: metrics.is_file() and '"step": 2' in metrics.read_text(), 600)
+    before = running(str(run))
+    assert len(before) >= 4
+    assert head.submit("stop", job).returncode == 0
+    assert until(lambda: not set(before) & set(all_processes()), CLEAN_S)
+    assert running(str(run)) == []
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_grpo_trains_on_the_cluster_after_its_warm_start(head: Head) -> None:
+    done = head.submit(
+        "grpo",
+        "+recipe=arithmetic",
+        "data_prep.sft_size=2560",
+        "run.name=grpo-short",
+        "trainer.total_training_steps=2",
+        "evaluation.n=64",
+        "--follow",
+        seconds=900,
+    )
+    assert done.returncode == 0
+    run = head.folder / "runs" / "arithmetic" / "grpo-short"
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {1, 2} <= set(steps)
+    assert (run / "report.html").is_file()
