@@ -348,7 +348,7 @@ def _critic(settings: Settings, batch: Batch) -> list[Line]:
             failed(
                 "critic batch",
                 "critic.ppo_micro_batch_size_per_gpu is not set, and critic.use_dynamic_bsz is off",
-                "verl asks for one of them",
+                "one of them: verl asks for it",
                 f"critic.ppo_micro_batch_size_per_gpu={_default_micro(share)}",
                 "critic.use_dynamic_bsz=true",
             )
