@@ -1,0 +1,222 @@
+"""What the end-to-end tests share: prepared data, a tiny policy, a short SFT, and the commands.
+
+In: the checkout and its virtual environment. Out: session fixtures. A run costs 30 to 120 s on two
+cores, nearly all of it start-up, so data, policy and SFT are made once for the whole session, and
+each test says what it adds. Jobs are started as a user starts them: `python -m launch.JOB …` from
+some folder of their own, with the checkout on PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conf.runs import RunFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 600.0
+RECIPE = "arithmetic"
+# The smallest run that still passes through every part: 8 prompts, 4 responses each.
+SMALL = {
+    "sft": (
+        "data.train_batch_size=32",
+        "data.micro_batch_size_per_gpu=32",
+        "data.val_max_samples=32",
+        "optim.lr_warmup_steps=2",
+        "trainer.total_training_steps=30",
+        "trainer.save_freq=30",
+        "trainer.test_freq=30",
+    ),
+    "rl": (
+        "policy.warm_start=null",
+        "data.train_batch_size=8",
+        "data.val_max_samples=16",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=8",
+        "actor_rollout_ref.rollout.n=4",
+        "trainer.total_training_steps=2",
+        "trainer.save_freq=2",
+        "trainer.test_freq=2",
+        "evaluation.enable=false",
+    ),
+}
+Metrics = dict[int, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class World:
+    """Where everything of this session lies: one temporary folder.
+
+    Attributes:
+        folder: holds data/, policy/ and runs/; outside the checkout.
+        shared: overrides that point a job of the recipe at the prepared data and the tiny policy.
+    """
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """Prepared Parquet of the recipe, with its manifest."""
+        return self.folder / "data"
+
+    @property
+    def policy(self) -> Path:
+        """The tiny policy, randomly initialised."""
+        return self.folder / "policy"
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """What every small job of the arithmetic recipe starts with."""
+        return (
+            f"+recipe={RECIPE}",
+            "hardware=cpu",
+            f"data_prep.out={self.data}",
+            # Enough for the small runs; preparing the recipe's own size takes longer.
+            "data_prep.train_size=256",
+            "data_prep.sft_size=1024",
+            f"policy.path={self.policy}",
+            f"run.root={self.folder / 'runs'}",
+        )
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A user's environment with the checkout importable, before or after other folders."""
+    added = dict(extra or {})
+    paths = [str(ROOT), added.pop("PYTHONPATH", ""), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, **added, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def command(job: str, overrides: Sequence[str]) -> list[str]:
+    """`python -m launch.JOB …`; of an override given twice the last one counts."""
+    last = {override.partition("=")[0]: override for override in overrides}
+    return [sys.executable, "-m", f"launch.{job}", *last.values()]
+
+
+def folder_of(overrides: Sequence[str], job: str, cwd: Path) -> Path:
+    """The run's folder as the overrides name it."""
+    given = dict(override.lstrip("+").split("=", 1) for override in overrides)
+    root = cwd / given.get("run.root", "runs")
+    return RunFolder.locate(root, Path(given["recipe"]).name, given.get("run.name", job))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Prepared data and policy: made by the first job that needs them, then found."""
+    return World(tmp_path_factory.mktemp("e2e"))
+
+
+RunJob = Callable[..., tuple[subprocess.CompletedProcess[str], RunFolder]]
+StartJob = Callable[..., tuple[subprocess.Popen[str], Path]]
+
+
+@pytest.fixture(scope="session")
+def start_job(world: World) -> StartJob:
+    """`start_job("grpo", overrides, cwd) -> (Popen, path of the run's folder)`; it does not wait.
+
+    Overrides come after `world.shared` and the job's SMALL ones, unless `bare=True`. The process
+    leads a group of its own, so that a test can signal launcher and group apart.
+    """
+
+    def start(
+        job: str,
+        overrides: Sequence[str],
+        cwd: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        bare: bool = False,
+    ) -> tuple[subprocess.Popen[str], Path]:
+        base = () if bare else (*world.shared, *SMALL["sft" if job == "sft" else "rl"])
+        words = [*base, *overrides]
+        cwd.mkdir(parents=True, exist_ok=True)
+        process = subprocess.Popen(
+            command(job, words),
+            cwd=cwd,
+            env=environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+        return process, folder_of(words, job, cwd)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_job(start_job: StartJob) -> RunJob:
+    """`run_job("grpo", overrides, cwd) -> (CompletedProcess, RunFolder)`, to its end.
+
+    Keyword arguments: `code`, the exit code that it must have (0; None for any), `timeout` in
+    seconds, and those of `start_job`. How long it took is printed.
+    """
+
+    def run(
+        job: str,
+        overrides: Sequence[str],
+        cwd: Path,
+        *,
+        code: int | None = 0,
+        timeout: float = TIMEOUT_S,
+        env: Mapping[str, str] | None = None,
+        bare: bool = False,
+    ) -> tuple[subprocess.CompletedProcess[str], RunFolder]:
+        begun = time.monotonic()
+        process, folder = start_job(job, overrides, cwd, env=env, bare=bare)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            # The launcher cleans up after itself on SIGTERM.
+            process.terminate()
+            out, err = process.communicate(timeout=60)
+            pytest.fail(f"launch.{job} took more than {timeout:.0f} s\n{err[-3000:]}{_log(folder)}")
+        print(f"launch.{job} {folder.name}: {time.monotonic() - begun:.0f} s")
+        if code is not None and process.returncode != code:
+            pytest.fail(
+                f"launch.{job} exited with {process.returncode}, not {code}\n"
+                f"{out[-1000:]}{err[-3000:]}{_log(folder)}"
+            )
+        done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        if (folder / "config.yaml").is_file():
+            return done, RunFolder.open(folder)
+        return done, RunFolder(folder, {})
+
+    return run
+
+
+def _log(folder: Path) -> str:
+    """The end of the newest attempt's log, for a failed assertion."""
+    log = folder / "latest" / "stdout.log"
+    if not log.is_file():
+        return ""
+    return f"\n--- {log}\n" + log.read_text(encoding="utf-8", errors="replace")[-6000:]
+
+
+@pytest.fixture(scope="session")
+def metrics_of() -> Callable[[RunFolder], Metrics]:
+    """`metrics_of(run) -> {step: {name: value}}`, from the run's merged metrics."""
+
+    def read(run: RunFolder) -> Metrics:
+        lines = run.metrics_file.read_text(encoding="utf-8").splitlines()
+        return {record["step"]: record["data"] for record in map(json.loads, lines)}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def sft_run(run_job: RunJob, world: World) -> RunFolder:
+    """A finished SFT of 30 small steps; its folder serves RL jobs as `policy.path`."""
+    return run_job("sft", ["run.name=sft"], world.folder / "cwd")[1]
+
+
+@pytest.fixture(scope="session")
+def from_sft(sft_run: RunFolder) -> tuple[str, ...]:
+    """Overrides that let a small RL job start from the shared SFT's checkpoint."""
+    return (f"policy.path={sft_run.path}",)
