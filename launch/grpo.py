@@ -1,4 +1,4 @@
-"""`python -m launch.grpo +recipe=NAME [hardware=…] [key=value …]`: group-relative policy optimisation.
+"""`python -m launch.grpo +recipe=NAME [hardware=…] [key=value …]`: GRPO.
 
 In: the command line. Out: a run folder, and an exit code. See `--help` and `--cfg job`.
 """

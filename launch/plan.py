@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import ConfigError, DataError
 from conf.runs import RunFolder
-from launch.resume import checkpoints, merge_metrics, newest_complete_checkpoint
+from launch.resume import checkpoints, find_complete_checkpoint
+from launch.run_metrics import read_report
 
 # Nodes of ours that a warm start shares with the job that asked for it.
 SHARED = ("run.root", "run.seed", "hardware", "policy", "data_prep")
@@ -25,7 +26,7 @@ def planned_steps(config: DictConfig) -> int:
     """The step at which verl's trainer will stop.
 
     Raises:
-        DataError: the training file is missing or unreadable.
+        DataError: the training file is missing, unreadable or without rows.
         ConfigError: the batch is larger than the data, so there is no step.
     """
     rows = _rows(config)
@@ -47,11 +48,13 @@ def _rows(config: DictConfig) -> int:
     listed = config.data.train_files
     files = [listed] if isinstance(listed, str) else list(listed)
     try:
-        rows = sum(parquet.ParquetFile(file).metadata.num_rows for file in files)
+        rows: int = sum(parquet.ParquetFile(file).metadata.num_rows for file in files)
     except (OSError, ValueError) as error:
         raise DataError(
             f"cannot read {files[0]}: {str(error).splitlines()[0]}", "data.train_files=FILE.parquet"
         ) from error
+    if rows == 0:
+        raise DataError(f"{files[0]} holds no rows", "data.train_files=FILE.parquet with rows")
     limit = int(config.data.train_max_samples)
     return min(rows, limit) if limit > 0 else rows
 
@@ -61,7 +64,7 @@ def is_finished(run: RunFolder, config: DictConfig, steps: int) -> bool:
 
     SFT logs its last step before it saves, so that metrics alone do not tell.
     """
-    report = merge_metrics(run)
+    report = read_report(run)
     if report.last_step < steps:
         return False
     if config.trainer.save_freq in (-1, 0):
@@ -81,11 +84,11 @@ def policy_folder(path: Path) -> Path:
     """
     if not (path / "checkpoints").is_dir():
         return path
-    point = newest_complete_checkpoint(RunFolder.open(path))
-    if point.path is None:
+    found = find_complete_checkpoint(RunFolder.open(path))
+    if found is None:
         raise ConfigError(f"{path} has no complete checkpoint", f"policy.path={path}/…/huggingface")
-    inner = point.path / "actor"
-    return (inner if inner.is_dir() else point.path) / "huggingface"
+    inner = found.path / "actor"
+    return (inner if inner.is_dir() else found.path) / "huggingface"
 
 
 def with_policy(config: DictConfig, path: str) -> DictConfig:

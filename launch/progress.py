@@ -112,7 +112,7 @@ class Progress:
                 break
         parts.append(duration(elapsed))
         done = self._step - self._first
-        if 1 < done and self._step < self._steps:
+        if done > 1 and self._step < self._steps:
             rate = (time.monotonic() - self._first_step_at) / (done - 1)
             parts.append(f"{duration(rate * (self._steps - self._step))} left")
         elif done == 0:

@@ -26,6 +26,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
+import conf
 from conf.errors import ConfigError
 
 SECTIONS = ("summary", "choose", "shared", "rl", "grpo", "ppo", "sft", "tiny")
@@ -70,9 +71,7 @@ _stored: dict[str, Recipe] = {}
 
 def builtin_root() -> Path:
     """The folder of the recipes that temper ships."""
-    import recipes
-
-    return Path(next(iter(recipes.__path__)))
+    return Path(next(iter(conf.__path__))).parent / "recipes"
 
 
 def stored_recipe(name: str) -> Recipe:
@@ -122,7 +121,7 @@ def _read(folder: Path) -> Recipe:
             f"{path}: unknown section {unknown[0]!r}; a recipe has {', '.join(SECTIONS)}",
             f"rename it to {near[0]}" if near else "put verl's keys below rl or sft",
         )
-    return Recipe(folder.name, folder, content)
+    return Recipe(folder.name, folder, {str(key): value for key, value in content.items()})
 
 
 def store_recipe(recipe: Recipe, job: str, policy: str | None) -> None:

@@ -17,12 +17,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 import conf.errors
-from conf.errors import EvaluationError, TemperError
+from conf.errors import EvaluationError, PreflightError, TemperError
 from conf.runs import Attempt, RunFolder
 from launch.failure import raise_for
 from launch.plan import policy_folder
 from launch.preflight import preflight as check
 from launch.preflight import probe
+from launch.processes import end_with_parent
 from launch.progress import say
 from launch.redact import Redactor
 from launch.supervise import run_attempt
@@ -64,11 +65,16 @@ def preflight(config: DictConfig) -> dict[str, Any]:
     """
     if not config.preflight.enable:
         return {"enabled": False}
+    redactor = Redactor(environment())
     report = check(config)
     if report.failures or report.warnings:
         width = os.get_terminal_size(2).columns if sys.stderr.isatty() else 100
-        print(report.render(width=width, color=sys.stderr.isatty()), file=sys.stderr)
-    report.raise_for_failures()
+        table = report.render(width=width, color=sys.stderr.isatty())
+        print(redactor.text(table), file=sys.stderr)
+    try:
+        report.raise_for_failures()
+    except PreflightError as error:
+        raise PreflightError(redactor.text(error.message), redactor.text(error.fix)) from None
     say("check", f"{len(report.lines)} checks passed in {report.seconds:.1f} s")
     return report.to_json()
 
@@ -128,18 +134,20 @@ def _worth_showing(line: str) -> bool:
 
 def _command(stage: str, arguments: Sequence[str], given: str = "") -> None:
     """Run `python -m …`, show what it says under the stage's name, raise what it reports."""
+    values = environment()
+    redactor = Redactor(values)
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
-        env=environment(),
+        env=values,
+        preexec_fn=end_with_parent,  # no guard stands behind these: they are short, and alone
         input=given,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     for line in done.stdout.splitlines():
-        say(stage, line)
+        say(stage, redactor.text(line))
     if done.returncode:
-        raise _error(stage, done.returncode, done.stderr)
+        raise _error(stage, done.returncode, redactor.text(done.stderr))
 
 
 def _error(stage: str, code: int, stderr: str) -> TemperError:

@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from conf.errors import GuardError, RunFolderError, TrainingError
 from conf.runs import RunFolder
 from launch import compose, plan, stages
 from launch.failure import raise_for

@@ -47,7 +47,8 @@ class ArithmeticSpec(Spec):
     """Specification of the generated problems.
 
     Attributes:
-        max_operand: operands lie in 0…max_operand.
+        min_operand: operands lie in min_operand…max_operand.
+        max_operand: see there.
         ops: operators, of `+`, `-`, `*`; differences are never negative.
         word_share: share of problems in words, in each file.
         train_size: prompts for RL.
@@ -55,8 +56,11 @@ class ArithmeticSpec(Spec):
         sft_size: conversations for SFT, drawn from the same problems as RL's prompts; past the
             number of distinct ones, each comes once a round, in a new order.
         sft_test_size: conversations for SFT's validation loss, apart from train and test.
+        working: SFT's answers work the units out first, `7+5=12 #### 42`: a step that a small
+            model learns at once, where the bare answer takes it several times the updates.
     """
 
+    min_operand: int = Field(default=0, ge=0, le=998)
     max_operand: int = Field(default=50, ge=1, le=999)
     ops: tuple[Operator, ...] = ("+", "-")
     word_share: float = Field(default=0.3, ge=0.0, le=1.0)
@@ -64,6 +68,7 @@ class ArithmeticSpec(Spec):
     test_size: int = Field(default=600, ge=1)
     sft_size: int = Field(default=3000, ge=1)
     sft_test_size: int = Field(default=200, ge=1)
+    working: bool = False
 
 
 class Problem(NamedTuple):
@@ -92,7 +97,7 @@ def value(problem: Problem) -> int:
 
 def operand_space(spec: ArithmeticSpec) -> list[Problem]:
     """All distinct problems, in a fixed order."""
-    span = range(spec.max_operand + 1)
+    span = range(spec.min_operand, spec.max_operand + 1)
     return [
         Problem(op, a, b)
         for op in sorted(set(spec.ops))
@@ -133,6 +138,23 @@ def _prompt(form: _Form, draw: random.Random) -> str:
     return TEMPLATES[op][form.template].format(
         a=a, b=b, name=draw.choice(NAMES), things=draw.choice(THINGS)
     )
+
+
+def units(problem: Problem, swapped: bool) -> str:
+    """The units of a sum or difference worked out, with carry or borrow: `7+5=12 `, `12-5=7 `.
+
+    A product has no such single step; it gives "".
+    """
+    op, a, b = problem
+    if swapped:
+        a, b = b, a
+    a, b = a % 10, b % 10
+    if op == "+":
+        return f"{a}+{b}={a + b} "
+    if op == "-":
+        a += 10 if a < b else 0
+        return f"{a}-{b}={a - b} "
+    return ""
 
 
 def _sample(
@@ -203,7 +225,8 @@ def generate(spec: ArithmeticSpec) -> Iterator[Example | Drop]:
     for split, use, forms in parts:
         for form in forms:
             gold = str(value(form.problem))
-            yield Example(split, _prompt(form, draw), gold, f"#### {gold}", (use,))
+            steps = units(form.problem, form.swapped) if spec.working else ""
+            yield Example(split, _prompt(form, draw), gold, f"{steps}#### {gold}", (use,))
 
 
 SOURCE: Final = Source(

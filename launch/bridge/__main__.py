@@ -7,6 +7,7 @@ then says what it was, so that the launcher need not read logs.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import TemperError
 from launch.bridge import environment, ray_session, rl, sft
+from launch.redact import Redactor
 
 
 def run(attempt: Path) -> None:
@@ -39,6 +41,10 @@ def cause_of(error: BaseException) -> TemperError | None:
     return None
 
 
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[-1]
+
+
 def main() -> int:
     """Run, and leave the failure behind as a file."""
     attempt = Path(sys.argv[1])
@@ -47,14 +53,16 @@ def main() -> int:
     except Exception as error:
         traceback.print_exc()
         known = cause_of(error)
+        clean = Redactor(os.environ).text  # this file goes past the log, where the rest is redacted
+        code = known.exit_code if known else 1
         failure = {
             "type": type(known or error).__name__,
-            "message": known.message if known else (str(error).strip().splitlines() or [""])[-1],
-            "fix": known.fix if known else "",
-            "exit_code": known.exit_code if known else 1,
+            "message": clean(known.message if known else _last_line(error)),
+            "fix": clean(known.fix) if known else "",
+            "exit_code": code,
         }
         (attempt / "failure.json").write_text(json.dumps(failure, indent=1), encoding="utf-8")
-        return int(failure["exit_code"])
+        return code
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`policy=tiny`: a randomly initialised Qwen2 of 0.3 million parameters with a byte-level tokenizer.
+"""`policy=tiny`: a random Qwen2 of 0.36 million parameters with a byte-level tokenizer.
 
 In: a folder and a seed (`python -m launch.bridge.tiny_policy FOLDER SEED`). Out: a Hugging Face
 folder that verl, vLLM and transformers read like any other. Nothing is downloaded; the same seed

@@ -39,7 +39,9 @@ class GuardedTrainer(PPOTrainerSync):
         super().on_train_begin()
         bounds = self.config.guard
         guard = LogProbGuard(bounds.k3_kl_max, bounds.probs_diff_max, bounds.action)
-        self.logger = GuardedLogger(self.logger, guard)
+        # verl makes its logger in fit(), without declaring it.
+        inner: Any = vars(self)["logger"]
+        self.logger: Any = GuardedLogger(inner, guard)
 
 
 def install() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from launch.cpu_platform.workarounds import WORKAROUNDS
 
-PROBE = r'''
+PROBE = r"""
 import importlib.metadata, inspect, json, os
 os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="0", RANK="0", WORLD_SIZE="1")
 needed = {}
@@ -83,7 +83,7 @@ head.weight.data.mul_(2)
 after = head.cpu_linear(x, head.weight, None)
 needed["tied_head"] = torch.equal(before, after)
 print("NEEDED " + json.dumps(needed))
-'''
+"""
 
 
 @pytest.fixture(scope="module")

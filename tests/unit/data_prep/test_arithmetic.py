@@ -22,8 +22,10 @@ from data_prep.sources.arithmetic import (
     TEMPLATES_EACH,
     THINGS,
     ArithmeticSpec,
+    Problem,
     generate,
     operand_space,
+    units,
 )
 from data_prep.sources.base import Example
 
@@ -150,3 +152,20 @@ def test_seed_changes_the_split() -> None:
 def test_what_cannot_be_is_refused(keys: dict, says: str) -> None:
     with pytest.raises(DataError, match=says):
         list(generate(spec(**keys)))
+
+
+def test_working_puts_the_units_first_and_the_answer_last() -> None:
+    """Carry and borrow by hand; the order is that of the prompt; a product has no such step."""
+    assert units(Problem("+", 17, 25), False) == "7+5=12 "
+    assert units(Problem("+", 17, 25), True) == "5+7=12 "
+    assert units(Problem("-", 42, 17), False) == "12-7=5 "
+    assert units(Problem("-", 48, 17), False) == "8-7=1 "
+    assert units(Problem("*", 48, 17), False) == ""
+
+
+def test_min_operand_bounds_the_space_from_below() -> None:
+    """10…12 has six unordered pairs with repetition."""
+    spec = ArithmeticSpec(
+        source="arithmetic", out=Path("x"), min_operand=10, max_operand=12, ops=("+",)
+    )
+    assert len(operand_space(spec)) == 6
