@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _POLL_S = 0.02
 _FREEZE_SWEEPS = 50  # enough for any tree that is not forking faster than /proc can be read
 
@@ -175,16 +177,20 @@ def set_subreaper(on: bool) -> bool:
     Raises:
         OSError: the kernel refuses.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     before = ctypes.c_int()
     for arguments in (
         (_PR_GET_CHILD_SUBREAPER, ctypes.byref(before)),
         (_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(int(on))),
     ):
-        if libc.prctl(*arguments, 0, 0, 0) != 0:
+        if _LIBC.prctl(*arguments, 0, 0, 0) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), "prctl")
     return bool(before.value)
+
+
+def end_with_parent() -> None:
+    """Have the kernel send SIGTERM to this process when its parent dies; for `preexec_fn`."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 def machine_identity() -> dict[str, str]:

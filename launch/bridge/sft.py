@@ -26,6 +26,14 @@ def train(config: DictConfig) -> None:
             workers = self.training_client.workers
             require_device(workers, self.config.hardware.device, "training workers")
 
+        def fit(self) -> None:
+            # verl saves the loader's state before the loop over an epoch can end. Resumed from an
+            # epoch's last step, the loader would give nothing: the next epoch would be skipped,
+            # and a run whose next epoch is its last would exit 0 untrained (verl#7401).
+            if self.resume_global_step % self.steps_per_epoch == 0:
+                self.train_dataloader.next_iter_state = None
+            super().fit()
+
         def _build_dataloader(self) -> None:
             super()._build_dataloader()
             # verl builds both loaders with 8 processes whatever data.num_workers says.
