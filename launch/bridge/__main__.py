@@ -10,12 +10,15 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import TemperError
-from launch.bridge import environment, ray_session, rl, sft
+from launch.bridge import environment, ray_session, rl, sft, sft_torchrun
+from launch.cpu_platform.device_check import missing_platform
 from launch.redact import Redactor
 
 
@@ -27,6 +30,8 @@ def run(attempt: Path) -> None:
     if config.job != "sft":
         values |= rl.determinism(config)
     environment.adopt(values)
+    if config.job == "sft" and config.hardware.launcher != "ray":
+        sft_torchrun.replace_process(config, attempt)
     ray_session.start(config, values)
     (sft if config.job == "sft" else rl).train(config)
 
@@ -45,14 +50,17 @@ def _last_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [""])[-1]
 
 
-def main() -> int:
-    """Run, and leave the failure behind as a file."""
-    attempt = Path(sys.argv[1])
+def leave_failure(attempt: Path, work: Callable[[Path], None]) -> int:
+    """Do the work; leave its failure behind as a file, unless another rank already has.
+
+    Returns:
+        The exit code: 0, or the error's.
+    """
     try:
-        run(attempt)
+        work(attempt)
     except Exception as error:
         traceback.print_exc()
-        known = cause_of(error)
+        known = cause_of(error) or missing_platform(error)
         clean = Redactor(os.environ).text  # this file goes past the log, where the rest is redacted
         code = known.exit_code if known else 1
         failure = {
@@ -61,9 +69,15 @@ def main() -> int:
             "fix": clean(known.fix) if known else "",
             "exit_code": code,
         }
-        (attempt / "failure.json").write_text(json.dumps(failure, indent=1), encoding="utf-8")
+        with suppress(FileExistsError), (attempt / "failure.json").open("x") as file:
+            json.dump(failure, file, indent=1)
         return code
     return 0
+
+
+def main() -> int:
+    """Train the attempt named on the command line."""
+    return leave_failure(Path(sys.argv[1]), run)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from launch.cpu_platform.device_check import require_here
+
 
 class Runner:
     """Ray actor that becomes verl's task runner, in its own process."""
 
     def run(self, config: DictConfig) -> None:
         """Validate as verl does, install our trainer, train."""
+        require_here(config.hardware.device)
         from verl.trainer.main_ppo import TaskRunnerV1
         from verl.trainer.ppo.utils import need_critic, need_reference_policy
         from verl.utils.config import validate_config

@@ -11,12 +11,13 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from launch.cpu_platform.device_check import require_device, require_here
+
 
 def train(config: DictConfig) -> None:
     """Run verl's SFT trainer to its end."""
+    require_here(config.hardware.device)
     from verl.trainer.sft_trainer_ray import SFTTrainer
-
-    from launch.cpu_platform.device_check import require_device
 
     class Trainer(SFTTrainer):
         """verl's trainer with the device checked and `data.num_workers` honoured."""
@@ -27,11 +28,7 @@ def train(config: DictConfig) -> None:
             require_device(workers, self.config.hardware.device, "training workers")
 
         def fit(self) -> None:
-            # verl saves the loader's state before the loop over an epoch can end. Resumed from an
-            # epoch's last step, the loader would give nothing: the next epoch would be skipped,
-            # and a run whose next epoch is its last would exit 0 untrained (verl#7401).
-            if self.resume_global_step % self.steps_per_epoch == 0:
-                self.train_dataloader.next_iter_state = None
+            leave_finished_epoch(self)
             super().fit()
 
         def _build_dataloader(self) -> None:
@@ -42,3 +39,14 @@ def train(config: DictConfig) -> None:
                     loader.num_workers = self.config.data.num_workers
 
     Trainer(config=config).fit()
+
+
+def leave_finished_epoch(trainer: Any) -> None:
+    """Let a trainer resumed from an epoch's last step begin the next epoch.
+
+    verl saves the loader's state before the loop over an epoch can end. Resumed there, the loader
+    would give nothing: the next epoch would be skipped, and a run whose next epoch is its last
+    would exit 0 untrained (verl#7401).
+    """
+    if trainer.resume_global_step % trainer.steps_per_epoch == 0:
+        trainer.train_dataloader.next_iter_state = None

@@ -7,3 +7,6 @@ lists every workaround once, with the upstream file that needs it; a contract te
 upstream no longer does. Nothing here runs on a GPU host: the platform is chosen by the
 environment variable `VERL_PLATFORM=cpu`, which `launch.bridge` sets for `hardware=cpu` alone.
 """
+
+DEVICE = "cpu"
+PLUGIN = "launch.cpu_platform.plugin"  # as pyproject.toml names it under verl.plugins

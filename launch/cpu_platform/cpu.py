@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from verl.plugin.platform.platform_base import PlatformBase
 
-DEVICE = "cpu"
+from launch.cpu_platform import DEVICE
 
 
 def _peak_rss_bytes(*_args: Any) -> int:
@@ -38,7 +38,7 @@ def _nothing(*_args: Any, **_kwargs: Any) -> None:
 
 
 def _device_module() -> types.ModuleType:
-    """A `torch.<device>` namespace: `torch.cpu` plus the calls that verl expects of `torch.cuda`."""
+    """A `torch.<device>` namespace: `torch.cpu` plus what verl calls on `torch.cuda`."""
     module = types.ModuleType("torch.cpu")
     module.__dict__.update(torch.cpu.__dict__)
     extras: dict[str, Any] = {
@@ -61,7 +61,7 @@ def _device_module() -> types.ModuleType:
 
 
 class CpuPlatform(PlatformBase):
-    """One CPU host as an "accelerator": every Ray worker that holds a logical GPU slot is a rank."""
+    """One CPU host as an "accelerator": each Ray worker with a logical GPU slot is a rank."""
 
     device_name = DEVICE
     vendor_name = DEVICE

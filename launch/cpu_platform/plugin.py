@@ -12,11 +12,13 @@ import os
 
 from verl.plugin.platform.platform_manager import PlatformRegistry
 
-from launch.cpu_platform.cpu import DEVICE, CpuPlatform
-
-PlatformRegistry.register(DEVICE)(CpuPlatform)
+from launch.cpu_platform import DEVICE
+from launch.cpu_platform.cpu import CpuPlatform
 
 if os.environ.get("VERL_PLATFORM", "").strip().lower() == DEVICE:
     from launch.cpu_platform import patches
 
     patches.apply()
+
+# Last, so that a patch that fails leaves verl without the platform, rather than with half of it.
+PlatformRegistry.register(DEVICE)(CpuPlatform)

@@ -28,11 +28,13 @@ RECIPE = "arithmetic"
 SMALL = {
     "sft": (
         "data.train_batch_size=32",
-        "data.micro_batch_size_per_gpu=32",
+        "data.micro_batch_size_per_gpu=16",
         "data.val_max_samples=32",
         "optim.lr_warmup_steps=2",
         "trainer.total_training_steps=30",
-        "trainer.save_freq=30",
+        # Every other step is kept: `test_ranks` compares step 2.
+        "trainer.save_freq=2",
+        "trainer.max_ckpt_to_keep=null",
         "trainer.test_freq=30",
     ),
     "rl": (
@@ -40,7 +42,10 @@ SMALL = {
         "data.train_batch_size=8",
         "data.val_max_samples=16",
         "actor_rollout_ref.actor.ppo_mini_batch_size=8",
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=16",
         "actor_rollout_ref.rollout.n=4",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=16",
+        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=16",
         "trainer.total_training_steps=2",
         "trainer.save_freq=2",
         "trainer.test_freq=2",
