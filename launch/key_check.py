@@ -66,6 +66,8 @@ def check_everything(job: str, arguments: Sequence[str]) -> None:
             policy = next((c.split("=")[1] for c in choices if c.startswith("policy=")), None)
             leaves = recipe.leaves_of(job, policy)
             keys.check_tree(leaves, known, str(recipe.folder / "recipe.yaml"))
+            # From here on the recipe's own keys are in the tree: an override needs no `+`.
+            known = replace(known, leaves=known.leaves | dict.fromkeys(keys.flatten(leaves)))
         else:
             keys.check_overrides([text], known)
 
