@@ -127,7 +127,7 @@ def _read(folder: Path) -> Recipe:
 def store_recipe(recipe: Recipe, job: str, policy: str | None) -> None:
     """Put the recipe into Hydra's ConfigStore as option `recipe=<name>` of the job's tree.
 
-    A relative reward or data file of the recipe's own folder is written `${run.recipe_dir}/file.py`.
+    A file of the recipe's own folder is written `${run.recipe_dir}/file.py`.
     """
     from hydra.core.config_store import ConfigStore
 

@@ -1,8 +1,10 @@
-"""`policy=tiny`: a random Qwen2 of 0.36 million parameters with a byte-level tokenizer.
+"""Random models built on the spot: `policy=tiny`, and the shape of a real one to measure with.
 
-In: a folder and a seed (`python -m launch.bridge.tiny_policy FOLDER SEED`). Out: a Hugging Face
-folder that verl, vLLM and transformers read like any other. Nothing is downloaded; the same seed
-gives the same weights. It is a stand-in to run whole pipelines, not a model to use.
+In: a folder, a seed and a shape (`python -m launch.bridge.tiny_policy FOLDER SEED [SHAPE]`). Out: a
+Hugging Face folder that verl, vLLM and transformers read like any other, with a byte-level
+tokenizer. Nothing is downloaded; the same seed gives the same weights. They are stand-ins to run
+whole pipelines with, not models to use: throughput, memory and the log-prob match do not depend on
+trained weights.
 """
 
 from __future__ import annotations
@@ -19,16 +21,41 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-# Qwen2's 0.02 is meant for widths above a thousand; at 96 it costs a third of the training.
-INIT_STD = 0.08
+SHAPES: dict[str, dict[str, float]] = {
+    # 0.36 million parameters. Heads of 32, since vLLM's CPU attention has kernels for few sizes;
+    # an initial spread of 0.08, since Qwen2's 0.02, meant for widths above a thousand, would cost
+    # a third of the training.
+    "tiny": {
+        "hidden_size": 96,
+        "intermediate_size": 256,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 3,
+        "num_key_value_heads": 3,
+        "max_position_embeddings": 2048,
+        "initializer_range": 0.08,
+    },
+    # Qwen2.5-0.5B's config.json.
+    "qwen2.5-0.5b": {
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 32768,
+        "initializer_range": 0.02,
+        "rope_theta": 1e6,
+        "vocab_size": 151936,
+    },
+}
 
 
-def build(folder: Path, seed: int) -> None:
+def build(folder: Path, seed: int, shape: str = "tiny") -> None:
     """Write the model and its tokenizer, all or nothing.
 
     Args:
         folder: must not exist yet.
         seed: of torch's generator for the weights.
+        shape: a key of `SHAPES`.
     """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -48,18 +75,10 @@ def build(folder: Path, seed: int) -> None:
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     config = Qwen2Config(
-        vocab_size=len(vocabulary),
-        hidden_size=96,
-        intermediate_size=256,
-        num_hidden_layers=3,
-        # Heads of 32: vLLM's CPU attention has kernels for few sizes.
-        num_attention_heads=3,
-        num_key_value_heads=3,
-        max_position_embeddings=2048,
+        **{"vocab_size": len(vocabulary), **SHAPES[shape]},
         # Tied, like Qwen2.5-0.5B: the weight sync has to get this right.
         tie_word_embeddings=True,
         bos_token_id=None,
-        initializer_range=INIT_STD,
         eos_token_id=vocabulary[END],
         pad_token_id=vocabulary[PAD],
     )
@@ -73,4 +92,4 @@ def build(folder: Path, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), int(sys.argv[2]))
+    build(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
