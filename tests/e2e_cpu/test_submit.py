@@ -35,6 +35,7 @@ SECRETS = {
     "HF_TOKEN": f"hf_{secrets.token_hex(20)}",  # of the cluster
     "RAY_TOKEN": secrets.token_hex(32),
 }
+PORTS = ("dashboard-agent-listen-port", "ray-client-server-port", "metrics-export-port")
 CLEAN_S = 15.0
 """Seconds after its end in which nothing of a job may be left."""
 SFT = [
@@ -114,6 +115,8 @@ def start_head(folder: Path, repo: Path, **extra: str) -> Iterator[Head]:
             *("ray", "start", "--head", "--block", f"--port={free_port()}", "--num-cpus=64"),
             *("--num-gpus=1", f"--temp-dir={ray_folder}", "--object-store-memory=200000000"),
             *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"),
+            # Ray's defaults are fixed numbers, which another head of this machine may hold.
+            *(f"--{name}={free_port()}" for name in PORTS),
             "--disable-usage-stats",
         ],
         env={
@@ -284,12 +287,15 @@ import os, subprocess, sys, time
 from omegaconf import OmegaConf
 from launch.bridge import ray_session
 
+SLEEP = "import time; time.sleep(600)"
+DAEMON = "import os; os.fork() and os._exit(0); os.setsid(); " + SLEEP
+
 class Leaver:
     def leave(self):
-        argv = [sys.executable, "-c", "import time; time.sleep(600)", "LEFT"]
-        subprocess.Popen(argv)
-        subprocess.Popen(argv, start_new_session=True)
-        subprocess.Popen(argv, start_new_session=True, env={})
+        subprocess.Popen([sys.executable, "-c", SLEEP, "LEFT"])
+        subprocess.Popen([sys.executable, "-c", SLEEP, "LEFT"], start_new_session=True, env={})
+        # No child, in no group of the worker's: nothing of Ray's ends it.
+        subprocess.run([sys.executable, "-c", DAEMON, "LEFT"])
         time.sleep(3)
 
 config = OmegaConf.create({"job": "grpo", "hardware": {"ray_address": "auto"}})
@@ -331,7 +337,7 @@ def test_what_the_clusters_checks_refuse_is_not_submitted(head: Head) -> None:
     before = head.submit("list").stdout
     done = head.submit(*SFT, "run.name=wide", "hardware.ranks=2")
     assert done.returncode == PreflightError.exit_code
-    assert done.stderr.splitlines()[-1].startswith("error: Ray CPUs:")
+    assert done.stderr.splitlines()[-1].startswith("error: GPUs:")
     assert head.submit("list").stdout == before
     assert not (head.folder / "runs" / "arithmetic" / "wide").exists()
 
