@@ -119,6 +119,12 @@ def uploaded() -> dict[str, Any] | None:
     return {**content, "folder": str(stamp.parent)}
 
 
+def uploaded_version() -> dict[str, str] | None:
+    """`version` and `fingerprint` of that upload, for environment.json; None outside a job."""
+    stamp = uploaded()
+    return None if stamp is None else {key: stamp[key] for key in ("version", "fingerprint")}
+
+
 def _home(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:

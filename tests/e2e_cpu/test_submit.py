@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ import pytest
 from conf.errors import ConfigError, PreflightError, RunFolderError
 from launch.jobs import Jobs
 from launch.jobs_package import stage
-from launch.processes import Process, all_processes, descendants, end_all
+from launch.processes import Process, all_processes
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -56,6 +57,12 @@ class Head:
     address: str
     environment: dict[str, str]
     folder: Path
+
+    def answers(self) -> bool:
+        """Whether its dashboard does."""
+        command = [sys.executable, "-m", "launch.submit", "list", "--address", self.address]
+        done = subprocess.run(command, env=self.environment, cwd=self.folder, capture_output=True)
+        return done.returncode == 0
 
     def submit(self, *words: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `python -m launch.submit` from the user's folder, which holds no code of ours."""
@@ -99,7 +106,7 @@ def an_older_temper(folder: Path) -> Path:
 
 
 def start_head(folder: Path, repo: Path, **extra: str) -> Iterator[Head]:
-    """A head in a session of its own; ended by its session and its descendants."""
+    """A head below a guard of ours, which ends all of it, also when this process is killed."""
     # Ray's sockets lie below it, and their paths may have 107 characters.
     ray_folder = Path(tempfile.mkdtemp(prefix="temper", dir="/tmp"))
     token = folder / "home" / ".ray" / "auth_token"
@@ -109,28 +116,14 @@ def start_head(folder: Path, repo: Path, **extra: str) -> Iterator[Head]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     ours |= {"HOME": str(folder / "home"), "PATH": f"{Path(sys.executable).parent}:{ours['PATH']}"}
     dashboard = free_port()
-    log = (folder / "head.log").open("w")
-    head = subprocess.Popen(
-        [
-            *("ray", "start", "--head", "--block", f"--port={free_port()}", "--num-cpus=64"),
-            *("--num-gpus=1", f"--temp-dir={ray_folder}", "--object-store-memory=200000000"),
-            *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"),
-            # Ray's defaults are fixed numbers, which another head of this machine may hold.
-            *(f"--{name}={free_port()}" for name in PORTS),
-            "--disable-usage-stats",
-        ],
-        env={
-            **ours,
-            "PYTHONPATH": str(an_older_temper(folder / "old")),
-            "HF_TOKEN": SECRETS["HF_TOKEN"],
-            "RAY_prestart_worker_first_driver": "0",
-            **extra,
-        },
-        cwd=folder,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    command = [
+        *("ray", "start", "--head", "--block", f"--port={free_port()}", "--num-cpus=64"),
+        *("--num-gpus=1", f"--temp-dir={ray_folder}", "--object-store-memory=200000000"),
+        *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"),
+        # Ray's defaults are fixed numbers, which another head of this machine may hold.
+        *(f"--{name}={free_port()}" for name in PORTS),
+        "--disable-usage-stats",
+    ]
     environment = {
         **ours,
         "PYTHONPATH": str(repo),
@@ -138,38 +131,53 @@ def start_head(folder: Path, repo: Path, **extra: str) -> Iterator[Head]:
         "RAY_ADDRESS": "http://127.0.0.1:9",  # --address wins over it
     }
     result = Head(f"http://127.0.0.1:{dashboard}", environment, folder / "work")
-    try:
-        assert until(
-            lambda: (
-                subprocess.run(
-                    [sys.executable, "-m", "launch.submit", "list", "--address", result.address],
-                    env=environment,
-                    cwd=folder,
-                    capture_output=True,
-                ).returncode
-                == 0
-            ),
-            120,
-        ), (folder / "head.log").read_text()
+    on_the_head = {
+        **ours,
+        "PYTHONPATH": str(an_older_temper(folder / "old")),
+        "HF_TOKEN": SECRETS["HF_TOKEN"],
+        "RAY_prestart_worker_first_driver": "0",
+        **extra,
+    }
+    with guarded(command, folder, repo, on_the_head):
+        assert until(lambda: result.answers(), 180), (folder / "head.log").read_text()
         yield result
+    shutil.rmtree(ray_folder, ignore_errors=True)
+
+
+@contextmanager
+def guarded(
+    command: list[str], folder: Path, repo: Path, environment: dict[str, str]
+) -> Iterator[None]:
+    """Run a command below `launch.guard`; its output goes to head.log."""
+    life_read, life_write = os.pipe()
+    report_read, report_write = os.pipe()
+    spec = {
+        "command": command,
+        "launcher": os.getpid(),
+        "life_fd": life_read,
+        "report_fd": report_write,
+        "pid_file": str(folder / "pid.json"),
+        "exit_file": str(folder / "exit.json"),
+        "grace_s": 15.0,
+    }
+    code = f"import sys; sys.path.append({str(repo)!r}); from launch.guard import main; main()"
+    with (folder / "head.log").open("w") as log:
+        guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", code, json.dumps(spec)],
+            env=environment,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            pass_fds=(life_read, report_write),
+            start_new_session=True,
+        )
+    try:
+        yield
     finally:
-        head.terminate()
-        try:
-            head.wait(20)
-        except subprocess.TimeoutExpired:
-            head.kill()
-            head.wait()
-        end_all(lambda: of_head(head.pid, ray_folder), polite_s=2, limit_s=10)
-        log.close()
-        shutil.rmtree(ray_folder, ignore_errors=True)
-
-
-def of_head(pid: int, ray_folder: Path) -> list[Process]:
-    """What is left of a head: its session, and whatever was given its folder as an argument."""
-    table = [process for process in all_processes() if process.pid != os.getpid()]
-    found = [process for process in table if process.session == pid]
-    found += [process for process in table if str(ray_folder).encode() in read(process, "cmdline")]
-    return [*found, *descendants([process.pid for process in found], table=table)]
+        guard.terminate()
+        guard.wait(60)
+        for handle in (life_read, life_write, report_read, report_write):
+            os.close(handle)
 
 
 def read(process: Process, what: str) -> bytes:

@@ -18,7 +18,7 @@ ASK = """
 import importlib.metadata as m, json, launch, launch.jobs_package as p, recipes
 entries = [(e.name, e.value) for e in m.entry_points(group="verl.plugins")]
 print(json.dumps({"launch": list(launch.__path__), "version": m.version("temper"),
-                  "plugins": entries, "stamp": p.uploaded()}))
+                  "plugins": entries, "stamp": p.uploaded_version()}))
 """
 
 
@@ -45,11 +45,12 @@ def test_a_worker_without_temper_finds_code_metadata_and_plugin(upload: Path) ->
     assert said["launch"] == [str(upload / "launch")]
     assert said["version"] == package.version
     assert said["plugins"] == [["temper_cpu", "launch.cpu_platform.plugin"]]
-    assert said["stamp"]["fingerprint"] == package.fingerprint
+    assert said["stamp"] == {"version": package.version, "fingerprint": package.fingerprint}
 
 
 def test_outside_an_upload_there_is_no_stamp() -> None:
     assert jobs_package.uploaded() is None
+    assert jobs_package.uploaded_version() is None
 
 
 def test_caches_hidden_files_and_runs_stay_at_home(upload: Path, tmp_path: Path) -> None:
