@@ -15,6 +15,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 import conf
+from conf.contract import check_nodes
 from conf.errors import ConfigError, PlatformError
 from launch import hardware
 from launch.recipes import find_recipe, recipe_names, store_recipe
@@ -111,7 +112,7 @@ def resolve(config: DictConfig) -> DictConfig:
     """Resolve interpolations and make the paths absolute that workers elsewhere must find.
 
     Raises:
-        ConfigError: a mandatory value is missing, or an interpolation names nothing.
+        ConfigError: a mandatory value is missing, or a value of ours breaks its contract.
     """
     for key in ("run.root", "data_prep.out", "data_prep.local", "policy.path"):
         value = OmegaConf.select(config, key)
@@ -121,7 +122,10 @@ def resolve(config: DictConfig) -> DictConfig:
     if missing:
         name = min(missing, key=len)
         raise ConfigError(f"{name} has no value", f"{name}=… (or +recipe=NAME, which sets it)")
-    resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    check_nodes({str(key): value for key, value in plain.items()})
+    resolved = OmegaConf.create(plain)
     assert isinstance(resolved, DictConfig)
     return resolved
 

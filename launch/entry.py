@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from conf.errors import boundary
+from launch import hardware
 from launch.compose import ROOTS, conf_dir, prepare
 from launch.key_check import check_command_line, explain
 
@@ -44,10 +45,13 @@ def _hydra(job: str, arguments: Sequence[str]) -> None:
 
     @hydra.main(config_path=str(conf_dir() / ROOTS[job]), config_name=job, version_base="1.3")
     def task(config: DictConfig) -> None:
+        from launch.progress import say
         from launch.train import run
 
         if raised:
             return
+        if "hardware" not in {a.partition("=")[0] for a in arguments}:
+            say("hardware", f"{config.hardware.name}: {hardware.detect().reason}")
         try:
             run(config)
         except BaseException as error:

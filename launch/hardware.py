@@ -41,11 +41,11 @@ def detect() -> Choice:
     """Count the GPUs of this host as the driver lists them."""
     smi = shutil.which("nvidia-smi")
     if smi is None:
-        return Choice(0, "cpu: no nvidia-smi on this host")
+        return Choice(0, "no nvidia-smi on this host")
     try:
         listing = subprocess.run([smi, "-L"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Choice(0, f"cpu: nvidia-smi does not answer ({type(error).__name__})")
+        return Choice(0, f"nvidia-smi does not answer ({type(error).__name__})")
     listed = sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:

@@ -189,3 +189,18 @@ def test_help_names_the_recipes() -> None:
     assert done.returncode == 0 and time.monotonic() - began < 30
     for name in (path.parent.name for path in builtin_root().glob("*/recipe.yaml")):
         assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("guard.action=ignore", "guard.action is 'ignore'"),
+        ("evaluation.n=0", "evaluation.n is 0"),
+        ("hardware.ranks=two", "hardware.ranks is 'two'"),
+        ("policy.build=large", "policy.build is 'large'"),
+    ],
+)
+def test_our_nodes_keep_their_contracts(override: str, said: str) -> None:
+    """A value that would be taken for another one later is refused by name."""
+    with pytest.raises(ConfigError, match=said):
+        resolve(compose("grpo", ["+recipe=arithmetic", "hardware=cpu", override]))

@@ -1,0 +1,121 @@
+"""What our own nodes of a configuration may hold: types, ranges, choices.
+
+In: a resolved configuration as nested dicts. Out: nothing, or a `ConfigError` that names the key,
+what was got and what is needed. Defaults live in the YAML and nowhere else; verl's own nodes are
+verl's to judge, and what depends on the machine is `launch.preflight`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from conf.errors import ConfigError
+
+Name = Field(min_length=1)
+Count = Field(ge=1)
+
+
+class _Node(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Run(_Node):
+    """Node `run`."""
+
+    root: str = Name
+    recipe: str = Name
+    recipe_dir: str = Name
+    name: str = Name
+    dir: str = Name
+    seed: int = Field(ge=0)
+
+
+class Hardware(_Node):
+    """Node `hardware`; `attention` and `remove_padding` only on GPUs, `launcher` only for SFT."""
+
+    name: str = Name
+    device: Literal["cpu", "cuda"]
+    ranks: int = Count
+    nodes: int = Count
+    ray_cpus: int | None = Field(ge=1)
+    ray_address: str | None
+    attention: str | None = None
+    remove_padding: bool | None = None
+    launcher: Literal["ray", "torchrun"] | None = None
+
+
+class Policy(_Node):
+    """Node `policy`."""
+
+    name: str = Name
+    path: str = Name
+    build: Literal["tiny"] | None
+    warm_start: Literal["sft"] | None
+
+
+class RewardFunction(_Node):
+    """Node `reward_fn`."""
+
+    name: str = Name
+    options: dict[str, Any]
+    control: Literal["constant", "random"] | None
+
+
+class Evaluation(_Node):
+    """Node `evaluation`."""
+
+    enable: bool
+    n: int = Count
+    max_tokens: int = Count
+
+
+class Preflight(_Node):
+    """Node `preflight`."""
+
+    enable: bool
+    min_free_gb: float = Field(ge=0, strict=False)
+
+
+class Guard(_Node):
+    """Node `guard`, of the RL jobs."""
+
+    k3_kl_max: float = Field(gt=0, strict=False)
+    probs_diff_max: float = Field(gt=0, strict=False)
+    action: Literal["stop", "warn"]
+
+
+NODES: dict[str, type[_Node]] = {
+    "run": Run,
+    "hardware": Hardware,
+    "policy": Policy,
+    "reward_fn": RewardFunction,
+    "evaluation": Evaluation,
+    "preflight": Preflight,
+    "guard": Guard,
+}
+
+
+def check_nodes(config: Mapping[str, Any]) -> None:
+    """Hold each of our nodes against its contract.
+
+    Args:
+        config: the resolved configuration; `guard` may be absent (SFT), the others may not.
+
+    Raises:
+        ConfigError: the first value that does not fit.
+    """
+    for name, model in NODES.items():
+        if name not in config and name == "guard":
+            continue
+        try:
+            model.model_validate(config[name])
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join([name, *map(str, first["loc"])])
+            raise ConfigError(
+                f"{key} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}",
+                f"{key}=…",
+            ) from error
