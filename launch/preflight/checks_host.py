@@ -25,6 +25,7 @@ RANK_GB, ENGINE_GB, ACTOR_GB, DRIVER_GB = 1.0, 2.0, 0.5, 1.5  # processes beside
 SHM = Path("/dev/shm")
 SHM_LOW_GB = 1.0
 RAY_DISK_LIMIT = 0.95  # Ray stops writing objects to disk above this share in use
+RESUME = "resume"
 
 
 @dataclass(frozen=True)
@@ -268,3 +269,24 @@ def folder_bytes(folder: Path) -> float:
             except OSError:  # removed meanwhile, as old checkpoints are
                 continue
     return float(total)
+
+
+def check_resume(settings: Settings) -> list[Line]:
+    """Whether what is kept of the checkpoints lets a killed run go on.
+
+    verl removes the old checkpoint before it records the new one's step, so that one alone may be
+    none; and with `async_save` FSDP never writes the tracker that says which one is whole.
+    """
+    actor, critic = "trainer.max_actor_ckpt_to_keep", "trainer.max_critic_ckpt_to_keep"
+    keys = ["trainer.max_ckpt_to_keep"] if settings.is_sft else [actor]
+    keys += [critic] if settings.uses_critic else []
+    lines = [
+        failed(RESUME, f"{key}=1", "2, or a kill while saving leaves none", f"{key}=2")
+        for key in keys
+        if settings.optional_whole(key) == 1
+    ]
+    node = "checkpoint" if settings.is_sft else "actor_rollout_ref.actor.checkpoint"
+    if settings.optional(f"{node}.async_save"):
+        need = "false: FSDP would never say which checkpoint is whole"
+        lines.append(failed(RESUME, f"{node}.async_save=true", need, f"{node}.async_save=false"))
+    return lines or [passed(RESUME, "a killed run goes on from its newest complete checkpoint")]

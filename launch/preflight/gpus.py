@@ -83,6 +83,7 @@ class TorchGpus:
         cuda: the CUDA version it was built for, empty for a CPU build.
         names: of the devices it sees.
         problem: why it did not answer, or what CUDA said when it was initialised.
+        slow: it had not answered when the time was up.
     """
 
     count: int | None = None
@@ -90,6 +91,7 @@ class TorchGpus:
     cuda: str = ""
     names: tuple[str, ...] = ()
     problem: str = ""
+    slow: bool = False
 
 
 def parse_listing(text: str) -> DriverGpus:
@@ -196,7 +198,7 @@ def ask_torch(
             start_new_session=True,
         )
     except subprocess.TimeoutExpired:
-        return TorchGpus(problem=f"importing torch took longer than {seconds:g} s")
+        return TorchGpus(problem=f"importing torch took longer than {seconds:g} s", slow=True)
     except OSError as error:
         return TorchGpus(problem=f"no child process ({error.strerror})")
     try:

@@ -25,6 +25,7 @@ from launch.preflight.checks_host import (
     available_memory,
     check_disk,
     check_memory,
+    check_resume,
     check_run_folder,
     check_shared_memory,
     free_shared_memory,
@@ -178,6 +179,7 @@ def _checks(
         ("ray cpus", lambda: check_ray_cpus(settings, cluster.result().info, host_cpu_count())),
         ("ports", lambda: check_ports(settings)),
         ("run folder", lambda: check_run_folder(settings)),
+        ("resume", lambda: check_resume(settings)),
         ("disk", disk),
         (
             "memory",
