@@ -37,7 +37,8 @@ class Hardware(_Node):
     """Node `hardware`; `attention` and `remove_padding` only on GPUs, `launcher` only for SFT."""
 
     name: str = Name
-    device: Literal["cpu", "cuda"]
+    # verl's name for it; the hardware options say which.
+    device: str = Name
     ranks: int = Count
     nodes: int = Count
     ray_cpus: int | None = Field(ge=1)
