@@ -144,7 +144,8 @@ def _command(stage: str, arguments: Sequence[str], given: str = "") -> None:
         capture_output=True,
         text=True,
     )
-    for line in done.stdout.splitlines():
+    # The stage's own word comes last; before it a reward may have printed a line for each row.
+    for line in done.stdout.splitlines()[-1:]:
         say(stage, redactor.text(line))
     if done.returncode:
         raise _error(stage, done.returncode, redactor.text(done.stderr))
