@@ -40,9 +40,14 @@ def cause_of(error: BaseException) -> TemperError | None:
     """The `TemperError` at the root of what Ray wraps around a worker's exception."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, TemperError):
+        # First, since Ray's wrapper also passes for what it wraps, but has another type's name.
+        inner = getattr(seen, "cause", None)
+        if isinstance(inner, BaseException):
+            seen = inner
+        elif isinstance(seen, TemperError):
             return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
+        else:
+            seen = seen.__cause__
     return None
 
 
