@@ -19,12 +19,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
 from conf.errors import ConfigError, PreflightError, RunFolderError
+from launch.guard import Spec
 from launch.jobs import Jobs
 from launch.jobs_package import stage
 from launch.processes import Process, all_processes
@@ -139,7 +140,7 @@ def start_head(folder: Path, repo: Path, **extra: str) -> Iterator[Head]:
         **extra,
     }
     with guarded(command, folder, repo, on_the_head):
-        assert until(lambda: result.answers(), 180), (folder / "head.log").read_text()
+        assert until(result.answers, 120), (folder / "head.log").read_text()
         yield result
     shutil.rmtree(ray_folder, ignore_errors=True)
 
@@ -151,19 +152,20 @@ def guarded(
     """Run a command below `launch.guard`; its output goes to head.log."""
     life_read, life_write = os.pipe()
     report_read, report_write = os.pipe()
-    spec = {
-        "command": command,
-        "launcher": os.getpid(),
-        "life_fd": life_read,
-        "report_fd": report_write,
-        "pid_file": str(folder / "pid.json"),
-        "exit_file": str(folder / "exit.json"),
-        "grace_s": 15.0,
-    }
+    spec = Spec(
+        command=command,
+        launcher=os.getpid(),
+        life_fd=life_read,
+        report_fd=report_write,
+        pid_file=str(folder / "pid.json"),
+        exit_file=str(folder / "exit.json"),
+        grace_s=15.0,
+        polite_s=2.0,
+    )
     code = f"import sys; sys.path.append({str(repo)!r}); from launch.guard import main; main()"
     with (folder / "head.log").open("w") as log:
         guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code, json.dumps(spec)],
+            [sys.executable, "-I", "-S", "-c", code, json.dumps(asdict(spec))],
             env=environment,
             cwd=folder,
             stdout=log,
@@ -173,6 +175,7 @@ def guarded(
         )
     try:
         yield
+        assert guard.poll() is None
     finally:
         guard.terminate()
         guard.wait(60)
