@@ -76,8 +76,19 @@ def value_head_without_flash_attention() -> None:
     verl.utils.model.load_valuehead_model = load_valuehead_model
 
 
+def offload_nothing() -> None:
+    """Let a reference policy stay where it is: it already lies in the host's memory."""
+    import verl.utils.fsdp_utils
+
+    def no_policy(pin_memory: bool = True) -> None:
+        """Stand for `CPUOffloadPolicy`; None is torch's "no offload"."""
+
+    verl.utils.fsdp_utils.CPUOffloadPolicy = no_policy
+
+
 def apply() -> None:
     """Install every patch of this module in the running process."""
     collapse_duplicate_backend()
     name_vllm_distribution()
+    offload_nothing()
     value_head_without_flash_attention()

@@ -65,6 +65,12 @@ WORKAROUNDS = (
         "the critic's value head is loaded with flash_attention_2 whatever the config says",
     ),
     Workaround(
+        "pinned_offload",
+        "launch/cpu_platform/patches.py: offload_nothing",
+        "verl/workers/engine/fsdp/transformer_impl.py",
+        "a reference policy is offloaded to pinned memory, which only an accelerator can give",
+    ),
+    Workaround(
         "weight_reload",
         "launch/cpu_platform/vllm_worker.py: CpuWorkerExtension",
         "vllm/model_executor/layers/utils.py",

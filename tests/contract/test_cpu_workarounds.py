@@ -55,6 +55,10 @@ needed["fsdp2"] = raises(
 ) and "sync_module_states=True" in inspect.getsource(fsdp)
 dist.destroy_process_group()
 
+needed["pinned_offload"] = raises(
+    RuntimeError, lambda: torch.zeros(1).pin_memory()
+) and "CPUOffloadPolicy(pin_memory=True)" in inspect.getsource(fsdp)
+
 import verl.utils.model
 needed["value_head_attention"] = 'attn_implementation="flash_attention_2"' in inspect.getsource(
     verl.utils.model.load_valuehead_model
