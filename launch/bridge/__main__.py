@@ -36,18 +36,24 @@ def run(attempt: Path) -> None:
     (sft if config.job == "sft" else rl).train(config)
 
 
+def unwrapped(error: BaseException) -> BaseException:
+    """The exception itself, out of what Ray wraps around it for each worker it passed.
+
+    Ray's wrapper passes for an instance of what it wraps, but its type has another name.
+    """
+    while isinstance(inner := getattr(error, "cause", None), BaseException):
+        error = inner
+    return error
+
+
 def cause_of(error: BaseException) -> TemperError | None:
-    """The `TemperError` at the root of what Ray wraps around a worker's exception."""
+    """The `TemperError` among an exception's causes."""
     seen: BaseException | None = error
     while seen is not None:
-        # First, since Ray's wrapper also passes for what it wraps, but has another type's name.
-        inner = getattr(seen, "cause", None)
-        if isinstance(inner, BaseException):
-            seen = inner
-        elif isinstance(seen, TemperError):
+        seen = unwrapped(seen)
+        if isinstance(seen, TemperError):
             return seen
-        else:
-            seen = seen.__cause__
+        seen = seen.__cause__
     return None
 
 
@@ -65,12 +71,13 @@ def leave_failure(attempt: Path, work: Callable[[Path], None]) -> int:
         work(attempt)
     except Exception as error:
         traceback.print_exc()
+        plain = unwrapped(error)
         known = cause_of(error) or missing_platform(error)
         clean = Redactor(os.environ).text  # this file goes past the log, where the rest is redacted
         code = known.exit_code if known else 1
         failure = {
-            "type": type(known or error).__name__,
-            "message": clean(known.message if known else _last_line(error)),
+            "type": type(known or plain).__name__,
+            "message": clean(known.message if known else _last_line(plain)),
             "fix": clean(known.fix) if known else "",
             "exit_code": code,
         }
