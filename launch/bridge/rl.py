@@ -24,7 +24,6 @@ class Runner:
         from verl.trainer.ppo.utils import need_critic, need_reference_policy
         from verl.utils.config import validate_config
 
-        from launch.bridge import warm
         from launch.bridge.trainer import install
 
         validate_config(
@@ -33,7 +32,6 @@ class Runner:
             use_critic=need_critic(config),
         )
         install()
-        warm.start()
         plain = TaskRunnerV1.__ray_metadata__.modified_class
         plain().run(config)
 
