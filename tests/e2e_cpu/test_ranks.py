@@ -22,7 +22,7 @@ from conf.runs import RunFolder
 
 BOUND = 1e-4
 SECOND_RANK = "model_world_size_2_rank_1.pt"  # the shard that only a run of two ranks leaves
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1500)]
 Weights = dict[str, np.ndarray]
 
 
@@ -144,7 +144,6 @@ def test_sft_on_two_ranks_is_sft_on_one(
     assert _largest_difference(a, b) <= BOUND
 
 
-@pytest.mark.full
 def test_torchrun_trains_as_ray_does(
     run_job: Callable[..., Any],
     sft_run: RunFolder,
