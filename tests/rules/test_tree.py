@@ -102,7 +102,7 @@ def test_a_planted_name_is_found(pattern: re.Pattern[str], line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "tests/work/x",
+        "tests/wo" + "rk/x",
         "$" + "{ro" + "ot}/wo" + "rk/a",
         "https://a.b/wo" + "rk/c",
         "~/x",
