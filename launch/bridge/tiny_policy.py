@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 PAD, END, ASSISTANT = "<|pad|>", "<|end|>", "<|assistant|>"
 SPECIAL = (PAD, END, ASSISTANT, "<|user|>", "<|system|>", "<|tool|>")
@@ -63,6 +64,11 @@ def build(folder: Path, seed: int, shape: str = "tiny") -> None:
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: index for index, token in enumerate((*SPECIAL, *alphabet))}
+    shaped: dict[str, Any] = {"vocab_size": len(vocabulary), **SHAPES[shape]}
+    # verl's rollout never samples past the tokenizer's vocabulary, its trainer counts the whole of
+    # the model's: a tokenizer that is smaller makes the two disagree about each token.
+    for index in range(len(vocabulary), int(shaped["vocab_size"])):
+        vocabulary[f"<|unused{index}|>"] = index
     raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     # No regex, so that every byte is one token, "\n" included: verl's agent loop wants that.
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -75,7 +81,7 @@ def build(folder: Path, seed: int, shape: str = "tiny") -> None:
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     config = Qwen2Config(
-        **{"vocab_size": len(vocabulary), **SHAPES[shape]},
+        **shaped,
         # Tied, like Qwen2.5-0.5B: the weight sync has to get this right.
         tie_word_embeddings=True,
         bos_token_id=None,

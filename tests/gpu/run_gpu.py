@@ -82,7 +82,7 @@ def summary(run: Path, seconds: float) -> dict[str, Any]:
 def gsm8k_rows(given: Path, folder: Path) -> tuple[Path, str]:
     """The GSM8K folder to read, and what it is."""
     if (given / "test.jsonl").is_file():
-        return given, "GSM8K"
+        return given.resolve(), "GSM8K"
     folder.mkdir(parents=True, exist_ok=True)
     for name, count in (("train", 7473), ("test", 1319)):
         with (folder / f"{name}.jsonl").open("w") as file:

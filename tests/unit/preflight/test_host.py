@@ -23,6 +23,7 @@ from launch.preflight.checks_host import (
 )
 from launch.preflight.checks_versions import (
     check_plugin,
+    check_trl,
     check_versions,
     plugin_modules,
     read_pins,
@@ -233,3 +234,21 @@ def test_plugin_is_needed_on_a_cpu_alone(settings: Build) -> None:
     assert line.status is Status.FAILURE and "another_plugin" in line.got
     assert check_plugin(settings("grpo", "hardware.device=cuda"), []) == []
     assert isinstance(plugin_modules(), list)
+
+
+def test_trl_must_have_what_verl_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """verl imports trl's value head wherever trl is installed; trl 1.13 dropped it."""
+    package, about = tmp_path / "trl", tmp_path / "trl-1.16.0.dist-info"
+    package.mkdir()
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: trl\nVersion: 1.16.0\n")
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    line = one(check_trl())
+    assert (line.status, line.got) == (
+        Status.FAILURE,
+        "trl 1.16.0 has no AutoModelForCausalLMWithValueHead",
+    )
+    assert "pip uninstall trl" in line.fixes
+    (package / "experimental" / "ppo").mkdir(parents=True)
+    assert check_trl() == []

@@ -287,3 +287,13 @@ def test_hub_answers_are_told_apart(hub: str, kind: str) -> None:
 def test_hub_that_is_silent_or_broken_is_no_failure(hub: str) -> None:
     assert ask_hub("org/broken", endpoint=hub).kind == "silent"
     assert ask_hub("org/any", endpoint="http://127.0.0.1:9").kind == "silent"
+
+
+def test_tokenizer_much_smaller_than_the_model(settings: Build, kit: Any, tmp_path: Path) -> None:
+    """Seen on a GPU: 262 tokens under a vocabulary of 151,936 gave a k3_kl of 5.4 at step 1."""
+    for size, warnings in ((256, []), (280, []), (290, ["vocabulary"])):
+        folder = kit.write_model(tmp_path / str(size), vocab_size=size)
+        assert [line.name for line in bad(scan(settings, folder))] == warnings
+    (line,) = bad(scan(settings, folder))
+    assert line.status is Status.WARNING and "256 tokens, the model 290" in line.got
+    assert bad(scan(settings, folder, job="sft")) == []
