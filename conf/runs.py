@@ -101,6 +101,11 @@ class Attempt:
         """How it ended."""
         return self.path / "exit.json"
 
+    @property
+    def reserve_file(self) -> Path:
+        """Room for exit.json, so that a run which fills its disk can still say so."""
+        return self.path / "reserve"
+
 
 @dataclass(frozen=True)
 class RunFolder:

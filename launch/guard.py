@@ -217,6 +217,9 @@ class Guard:
     def _report(self, record: dict[str, Any]) -> None:
         if self._launcher_gone() and "error" not in record:
             try:
+                reserve = os.path.join(os.path.dirname(self.spec.exit_file), "reserve")
+                if os.path.exists(reserve):
+                    os.unlink(reserve)
                 _write_json(self.spec.exit_file, record)
             except OSError:
                 return  # nobody is left to tell; the next start sees an attempt without exit.json

@@ -60,6 +60,7 @@ def end_leftovers(run: RunFolder) -> list[str]:
                 f"attempt {attempt.number} had left {count} process{'es' * (count > 1)} running "
                 "(its launcher and guard were killed): ended"
             )
+        attempt.reserve_file.unlink(missing_ok=True)
         if not attempt.exit_file.exists():
             write_json(
                 attempt.exit_file,

@@ -36,6 +36,8 @@ GRACE_S = 5.0
 """Seconds the trainer has to end by itself after the first Ctrl-C or SIGTERM."""
 POLITE_S = 2.0
 """Seconds from SIGTERM to SIGKILL for what outlives the trainer."""
+RESERVE_BYTES = 1 << 18
+"""Kept free on the run's disk until its end is written."""
 _OVERDUE_S = LIMIT_S + 1.0  # past grace and politeness: the guard hangs, we do its work
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -108,12 +110,15 @@ def run_attempt(
     if not sys.platform.startswith("linux"):
         raise PlatformError(f"training needs Linux, this is {sys.platform}", "use a Linux machine")
     started = time.time()
+    with writing(attempt.reserve_file):
+        attempt.reserve_file.write_bytes(bytes(RESERVE_BYTES))
     output = AttemptLog(attempt.stdout_log, redactor, on_line)
     try:
         with _subreaper() as bystanders:
             report = _Session(command, attempt, env, output, (grace_s, polite_s)).run(bystanders)
     finally:
         output.close()
+        attempt.reserve_file.unlink(missing_ok=True)
     if "error" in report:
         with writing(attempt.pid_file):
             if report["about"] == str(attempt.pid_file):

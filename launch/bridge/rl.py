@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from launch.bridge.parts import wait_for
 from launch.cpu_platform.device_check import require_here
 
 
@@ -41,7 +42,7 @@ def train(config: DictConfig) -> None:
     import ray
 
     runner: Any = ray.remote(num_cpus=1)(Runner).remote()
-    ray.get(runner.run.remote(config))
+    wait_for(runner.run.remote(config))
 
 
 def determinism(config: DictConfig) -> dict[str, str]:

@@ -212,6 +212,10 @@ def finished(head: Head) -> subprocess.CompletedProcess[str]:
 def jobs(head: Head, monkeypatch: pytest.MonkeyPatch) -> Jobs:
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", SECRETS["RAY_TOKEN"])
+    # Ray reads its token once per process, and another test may have made it.
+    from ray._raylet import AuthenticationTokenLoader
+
+    AuthenticationTokenLoader.instance().reset_cache()
     return Jobs(head.address)
 
 
@@ -382,3 +386,44 @@ def test_nodes_whose_verl_loads_no_plugin_fail_the_preflight(tmp_path: Path, rep
         heads.close()  # type: ignore[attr-defined]
     assert done.returncode == PreflightError.exit_code
     assert "verl would not find the CPU platform" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_a_grpo_stopped_in_the_middle_leaves_no_engine(head: Head) -> None:
+    job = head.submit(
+        "grpo",
+        "+recipe=arithmetic",
+        "data_prep.sft_size=2560",
+        "run.name=grpo-long",
+        "trainer.total_training_steps=1000",
+        "trainer.total_epochs=1000",
+    ).stdout.split()[-1]
+    run = head.folder / "runs" / "arithmetic" / "grpo-long"
+    metrics = run / "attempts" / "0001" / "metrics.jsonl"
+    assert until(lambda: metrics.is_file() and '"step": 2' in metrics.read_text(), 600)
+    before = running(str(run))
+    assert len(before) >= 4
+    assert head.submit("stop", job).returncode == 0
+    assert until(lambda: not set(before) & set(all_processes()), CLEAN_S)
+    assert running(str(run)) == []
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_grpo_trains_on_the_cluster_after_its_warm_start(head: Head) -> None:
+    done = head.submit(
+        "grpo",
+        "+recipe=arithmetic",
+        "data_prep.sft_size=2560",
+        "run.name=grpo-short",
+        "trainer.total_training_steps=2",
+        "evaluation.n=64",
+        "--follow",
+        seconds=900,
+    )
+    assert done.returncode == 0
+    run = head.folder / "runs" / "arithmetic" / "grpo-short"
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {1, 2} <= set(steps)
+    assert (run / "report.html").is_file()

@@ -58,6 +58,26 @@ def test_a_crashed_part_of_sft_ends_the_run(start: Start, tmp_path: Path, victim
     assert_failed(run, f"kill -9 of SFT's {victim}")
 
 
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "victim",
+    ["VLLM::EngineCore", "ray::vLLMHttpServer", "ray::WorkerDict", "ray::AgentLoopWorkerTQ"],
+)
+def test_a_crashed_part_of_grpo_ends_the_run(start: Start, tmp_path: Path, victim: str) -> None:
+    run = start("grpo", GRPO, tmp_path)
+    run.until(lambda: 1 in run.steps(), "step 1")
+    run.kill(run.part(victim))
+    assert_failed(run, f"kill -9 of GRPO's {victim}")
+
+
+@pytest.mark.full
+def test_a_crash_of_rays_own_store_ends_the_run(start: Start, tmp_path: Path) -> None:
+    run = start("sft", SFT, tmp_path)
+    run.until(lambda: 1 in run.steps(), "step 1")
+    run.kill(run.part("gcs/gcs_server"))
+    assert_failed(run, "kill -9 of Ray's GCS", limit=GCS_S)
+
+
 def assert_failed(run: Any, case: str, limit: float = CLEAN_S) -> None:
     """The launcher says in one line that training failed, and all is gone in time."""
     code, _, err = run.end()
@@ -66,3 +86,11 @@ def assert_failed(run: Any, case: str, limit: float = CLEAN_S) -> None:
     assert err.splitlines()[-1].startswith("error: "), err
     assert err.count("error: ") == 1
     assert "Traceback" not in err
+
+
+@pytest.mark.full
+def test_the_launcher_does_the_work_of_a_killed_guard(start: Start, tmp_path: Path) -> None:
+    run = start("sft", SFT, tmp_path)
+    run.until(lambda: 1 in run.steps(), "step 1")
+    run.kill(run.part("from launch.guard import main"))
+    assert_failed(run, "kill -9 of the guard")
