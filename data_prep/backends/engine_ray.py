@@ -1,0 +1,116 @@
+"""Batch functions on Ray Data.
+
+In: a function, its inputs, and a folder that every node sees. Out: results in the order of the
+inputs. A cluster is joined where `RAY_ADDRESS` names one or this process is connected already; else
+Ray starts on this machine and stops at the end. Ray Data schedules, retries after a lost node, and
+limits what is in flight; nothing distributed is done here.
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+import ray.data
+import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from conf.errors import DataError, TemperError
+
+Input = TypeVar("Input")
+Result = TypeVar("Result")
+PACKAGES = ("conf", "rewards", "data_prep")
+
+
+def _apply(row: dict[str, Any], function: Callable[[Any], Any]) -> dict[str, Any]:
+    """One input as Ray Data carries it: pickled, since a result may be any object."""
+    return {"result": pickle.dumps(function(pickle.loads(row["input"])))}
+
+
+def _sees(token: str) -> bool:
+    return Path(token).is_file()
+
+
+class RayEngine:
+    """Ray Data with the order preserved."""
+
+    def __init__(self, shared: Path) -> None:
+        """Connect, and look whether every node sees the folder.
+
+        Raises:
+            DataError: one does not.
+        """
+        self._started = not ray.is_initialized()
+        if self._started:
+            root = Path(__file__).resolve().parents[2]
+            packages = [str(root / name) for name in PACKAGES]
+            ray.init(runtime_env={"py_modules": packages}, log_to_driver=False, logging_level=40)
+        try:
+            self._check(shared)
+        except BaseException:
+            self.close()
+            raise
+        context = ray.data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+
+    def _check(self, shared: Path) -> None:
+        token = shared / f".seen-{uuid.uuid4().hex}"
+        token.touch()
+        try:
+            looked = {}
+            for node in (node for node in ray.nodes() if node["Alive"]):
+                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                task = ray.remote(_sees).options(num_cpus=0, scheduling_strategy=there)
+                looked[node["NodeManagerAddress"]] = task.remote(str(token))
+            blind = [address for address, seen in looked.items() if not ray.get(seen)]
+        finally:
+            token.unlink()
+        if blind:
+            raise DataError(
+                f"engine=ray: node {blind[0]} does not see {shared}",
+                fix="out=FOLDER on a file system that all nodes share, or engine=local",
+            )
+
+    def run(
+        self, function: Callable[[Input], Result], inputs: Sequence[Input]
+    ) -> Iterator[Result]:
+        """Map the function over the inputs, one task each.
+
+        Raises:
+            TemperError: the function's own, unwrapped.
+        """
+        if not inputs:
+            return
+        items = [{"input": pickle.dumps(one)} for one in inputs]
+        rows = ray.data.from_items(items, override_num_blocks=len(items))
+        rows = rows.map(functools.partial(_apply, function=function))
+        try:
+            for row in rows.iter_rows():
+                yield pickle.loads(row["result"])
+        except ray.exceptions.RayTaskError as error:
+            cause = _own_error(error)
+            if cause is None:
+                raise
+            raise cause from error
+
+    def close(self) -> None:
+        """Stop Ray if it was started here."""
+        if self._started:
+            ray.shutdown()
+
+
+def _own_error(error: BaseException | None) -> TemperError | None:
+    """The error of ours that Ray wrapped, if there is one."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, TemperError):
+            return type(error)(error.message, error.fix)
+        error = getattr(error, "cause", None) or error.__cause__
+    return None

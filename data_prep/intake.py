@@ -1,0 +1,123 @@
+"""Rows out of a source, counted: what came, what was kept, what was left out and why.
+
+In: a source and its specification, or a declaration by name. Out: rows one by one, each with its
+kind and split, in constant memory, and a `Tally`. Where a source gives questions with gold answers
+(`Example`), each gold answer must be right under the specified reward, else its example is dropped
+and counted. Filters and mixing come after; nothing is written here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from conf.errors import RewardError
+from data_prep.rows import Message, rl_row, sft_row
+from data_prep.sources.base import Drop, Example, Source, Spec, Use
+from rewards.registry import Reward, load_reward
+
+
+class Intake(NamedTuple):
+    """A row on its way."""
+
+    kind: str
+    split: str
+    row: Mapping[str, Any]
+
+
+@dataclass
+class Tally:
+    """Counts of one source.
+
+    Attributes:
+        came: raw examples, per split.
+        kept: those of which at least one row was made, per split.
+        dropped: those left out, per reason code.
+    """
+
+    came: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def reasons(self) -> str:
+        """The drop reasons in words."""
+        return ", ".join(f"{reason} {n}" for reason, n in sorted(self.dropped.items())) or "none"
+
+
+def stem(kind: str, split: str) -> str:
+    """The file of a kind and split, without its suffix: `train`, `sft_train`, `preference_test`."""
+    return split if kind == "rl" else f"{kind}_{split}"
+
+
+_USES: Final[tuple[Use, ...]] = ("rl", "sft")
+
+
+def example_rows(source: Source, spec: Spec, tally: Tally) -> Iterator[Intake]:
+    """The rows of a source of questions with gold answers.
+
+    Raises:
+        DataError: a file or a value cannot be used.
+        RewardError: the reward does not load, or broke on a row.
+    """
+    reward = load_reward(spec.reward, spec.reward_options) if spec.reward else None
+    position: Counter[tuple[str, Use]] = Counter()  # counts drops too: an index names a raw row
+    system: list[Message] = [{"role": "system", "content": spec.system}] if spec.system else []
+    for example in source.examples(spec):
+        split = example.split
+        tally.came[split] += 1
+        uses = _USES if isinstance(example, Drop) else tuple(example.uses)
+        index = {use: position[split, use] for use in uses}
+        for use in uses:
+            position[split, use] += 1
+        if isinstance(example, Drop):
+            tally.dropped[example.reason] += 1
+            continue
+        ids = {use: f"{source.data_source}/{stem(use, split)}/{index[use]}" for use in uses}
+        if reward is not None:
+            row = {
+                "data_source": source.data_source,
+                "split": split,
+                "index": str(index[uses[0]]),
+                "id": ids[uses[0]],
+            }
+            if not _gold_holds(reward, example, row):
+                tally.dropped["gold_fails"] += 1
+                continue
+        prompt = list(system)
+        if isinstance(example.prompt, str):
+            prompt.append({"role": "user", "content": example.prompt})
+        else:
+            prompt += example.prompt
+        for use in uses:
+            common: dict[str, Any] = {
+                "data_source": source.data_source,
+                "id": ids[use],
+                "split": split,
+                "index": index[use],
+                "licence": source.licence,
+            }
+            if use == "rl":
+                ability, gold = source.ability, example.gold
+                row_made = rl_row(prompt=prompt, ground_truth=gold, ability=ability, **common)
+                yield Intake("rl", split, row_made)
+            elif example.answer is not None:
+                turn: Message = {"role": "assistant", "content": example.answer}
+                yield Intake("sft", split, sft_row(messages=[*prompt, turn], **common))
+        tally.kept[split] += 1
+
+
+def _gold_holds(reward: Reward, example: Example, row: Mapping[str, Any]) -> bool:
+    """Whether the gold answer, given as a response, is right.
+
+    Raises:
+        RewardError: the reward itself broke.
+    """
+    response = example.answer if example.answer is not None else f"#### {example.gold}"
+    verdict = reward.judge(response, example.gold, row)
+    if verdict.status == "verifier_error":
+        raise RewardError(
+            f"row {row['id']} ({example.where}): {verdict.detail}", fix="data_prep.reward=…"
+        )
+    return verdict.acc == 1.0
