@@ -1,0 +1,1 @@
+"""Duplicates over a whole corpus: exact, near (MinHash), semantic, and conflicting answers."""

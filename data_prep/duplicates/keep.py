@@ -1,0 +1,50 @@
+"""Which of several similar rows stays, and what is said of the others.
+
+In: pairs of similar positions, and an order of preference. Out: for each row that goes, the row
+that stays and stands for it. Greedy in that order, so a row goes only for one that stays and is
+itself similar to it: chains of small differences do not swallow what is far from their head.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+
+def preference(held_out: np.ndarray) -> np.ndarray:
+    """Positions in the order in which they are kept: held-out rows first, then as they came.
+
+    Args:
+        held_out: True for rows of a split that is not trained on. They stay, and the training
+            rows like them go.
+    """
+    return np.argsort(~held_out.astype(bool), kind="stable")
+
+
+def choose(
+    similar: Iterable[tuple[int, int, float]], order: Sequence[int] | np.ndarray
+) -> dict[int, tuple[int, float]]:
+    """For each position that goes: the one that stays, and their similarity.
+
+    Args:
+        similar: pairs of positions with their similarity.
+        order: all positions, the ones to keep first.
+    """
+    rank = {int(position): place for place, position in enumerate(order)}
+    neighbours: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for left, right, value in similar:
+        neighbours[left].append((right, value))
+        neighbours[right].append((left, value))
+    gone: dict[int, tuple[int, float]] = {}
+    for position in sorted(neighbours, key=rank.__getitem__):
+        kept = [
+            (rank[other], other, value)
+            for other, value in neighbours[position]
+            if rank[other] < rank[position] and other not in gone
+        ]
+        if kept:
+            _, other, value = min(kept)
+            gone[position] = (other, value)
+    return gone
