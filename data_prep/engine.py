@@ -23,9 +23,7 @@ ENGINES: Final = ("local", "ray")
 class Engine(Protocol):
     """What runs batch functions."""
 
-    def run(
-        self, function: Callable[[Input], Result], inputs: Sequence[Input]
-    ) -> Iterator[Result]:
+    def run(self, function: Callable[[Input], Result], inputs: Sequence[Input]) -> Iterator[Result]:
         """Results in the order of the inputs, each as soon as it and all before it are there."""
         ...
 
@@ -37,9 +35,7 @@ class Engine(Protocol):
 class LocalEngine:
     """One after the other, in this process."""
 
-    def run(
-        self, function: Callable[[Input], Result], inputs: Sequence[Input]
-    ) -> Iterator[Result]:
+    def run(self, function: Callable[[Input], Result], inputs: Sequence[Input]) -> Iterator[Result]:
         """Call the function on each input in turn."""
         return map(function, inputs)
 

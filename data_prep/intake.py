@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from conf.errors import RewardError
 from data_prep.rows import Message, rl_row, sft_row
+from data_prep.rows_schema import Kind
 from data_prep.sources.base import Drop, Example, Source, Spec, Use
 from rewards.registry import Reward, load_reward
 
@@ -22,7 +23,7 @@ from rewards.registry import Reward, load_reward
 class Intake(NamedTuple):
     """A row on its way."""
 
-    kind: str
+    kind: Kind
     split: str
     row: Mapping[str, Any]
 

@@ -30,21 +30,99 @@ class FileEntry(BaseModel):
     bytes: int
 
 
+class SourceEntry(BaseModel):
+    """What one source of several gave.
+
+    `examples_in` is `examples_kept` and `examples_dropped` together; for each file, `rows_in` is
+    `rows_kept` and the rows that filters and corpus steps dropped.
+
+    Attributes:
+        url: where the data comes from.
+        licence: as declared.
+        licences: rows per licence that the rows themselves state.
+        group: that its share of the mix counts for.
+        examples_in: raw examples read, per split.
+        examples_kept: those of which at least one row was made, per split.
+        examples_dropped: those that gave none, per reason.
+        rows_in: rows made of them, per file.
+        rows_kept: rows that passed the filters and corpus steps, per file.
+        rows_dropped: the others, per reason.
+        rows_flagged: findings on rows that stayed, per reason.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    licence: str
+    licences: dict[str, int]
+    group: str
+    examples_in: dict[str, int]
+    examples_kept: dict[str, int]
+    examples_dropped: dict[str, int]
+    rows_in: dict[str, int]
+    rows_kept: dict[str, int]
+    rows_dropped: dict[str, int]
+    rows_flagged: dict[str, int]
+
+
+class Portion(BaseModel):
+    """A source's part of a training file.
+
+    Attributes:
+        available: rows that there were to choose from.
+        taken: rows written; a row that is used twice counts twice.
+        asked: share of the file that was asked for.
+        share: share that it has.
+        epochs: uses of each row, on average.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    available: int
+    taken: int
+    asked: float
+    share: float
+    epochs: float
+
+
+class MixEntry(BaseModel):
+    """What a file is mixed of.
+
+    Attributes:
+        rows: of the file, all shards together.
+        order: how they stand in it.
+        unmeasured: rows without a value to sort by, which stand last.
+        sources: the portion of each.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int
+    order: str
+    unmeasured: int
+    sources: dict[str, Portion]
+
+
 class Manifest(BaseModel):
     """The record of one preparation.
 
     Attributes:
-        source: name of the source.
+        source: name of the source, or of several with commas.
         url: where the data comes from.
         licence: of the data.
         spec: the specification, `out` left out.
         seed: the specification's seed.
         examples_in: raw examples read, per split.
         examples_kept: those of which at least one row was made, per split.
-        dropped: number of examples left out, per reason code.
+        dropped: number of examples and rows left out, per reason code.
         inputs: local files read, by name.
         files: files written, by name.
         versions: of temper, Python and pyarrow.
+        sources: each source's own counts; None for a plain conversion, as all below.
+        flagged: findings on rows that stayed, per reason code.
+        mix: what each training file is mixed of.
+        decontaminated: names of the evaluation sets compared with; `test` are the test rows.
+        not_found: evaluation sets that were not on this machine, so not compared with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,10 +138,20 @@ class Manifest(BaseModel):
     inputs: dict[str, FileEntry]
     files: dict[str, FileEntry]
     versions: dict[str, str]
+    sources: dict[str, SourceEntry] | None = None
+    flagged: dict[str, int] | None = None
+    mix: dict[str, MixEntry] | None = None
+    decontaminated: list[str] | None = None
+    not_found: list[str] | None = None
 
     def to_json(self) -> str:
-        """Sorted, indented JSON, one newline at the end."""
-        return json.dumps(self.model_dump(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        """Sorted, indented JSON, one newline at the end; what does not apply is left out."""
+        content = {
+            key: value
+            for key, value in self.model_dump().items()
+            if value is not None or Manifest.model_fields[key].is_required()
+        }
+        return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -91,6 +179,46 @@ def file_entry(path: Path, rows: int | None = None) -> FileEntry:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileEntry(rows=rows, sha256=digest, bytes=path.stat().st_size)
+
+
+def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> Manifest | None:
+    """The manifest of an `out` that already holds this very specification; None if there is none.
+
+    Args:
+        out: the folder.
+        spec: the specification, `out` left out.
+        inputs: the files that would be read; of `local` only their hashes count.
+
+    Raises:
+        DataError: `out` holds something else, or its files are not those of its manifest.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    away = f"data_prep.out=ANOTHER_FOLDER, or remove {out}"
+    if not (out / FILE_NAME).is_file():
+        raise DataError(f"{out} exists and was not made by data_prep", fix=away)
+    manifest = read_manifest(out)
+    different = sorted(
+        key
+        for key in (spec.keys() | manifest.spec.keys()) - {"local"}
+        if key not in spec or key not in manifest.spec or spec[key] != manifest.spec[key]
+    )
+    if different:
+        key = different[0]
+        there = manifest.spec.get(key, "nothing")
+        here = spec.get(key, "nothing")
+        raise DataError(
+            f"{out} holds data of another specification ({key}: {there!r} there, {here!r} "
+            f"asked{f', and {len(different) - 1} more' if len(different) > 1 else ''})",
+            fix=away,
+        )
+    if inputs != manifest.inputs:
+        raise DataError(f"{out} was made of input files that have changed since", fix=away)
+    for name, entry in manifest.files.items():
+        path = out / name
+        if not path.is_file() or file_entry(path, entry.rows) != entry:
+            raise DataError(f"{path} is not the file that the manifest records", fix=away)
+    return manifest
 
 
 def versions() -> dict[str, str]:

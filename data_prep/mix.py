@@ -11,7 +11,7 @@ Temperature weighs a source of n rows by min(n, cap)^(1/T), as in T5 (arXiv:1910
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Annotated, Final, Literal, NamedTuple
 
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from conf.errors import ConfigError, DataError
 
 PRESETS: Final[Mapping[str, Mapping[str, str]]] = {
-    # Post-training of a model for one domain: its own data first, the rest so that it stays general.
+    # Post-training for one domain: its own data first, the rest so that the model stays general.
     "post_training": {"general": "0.2", "math_code": "0.3", "domain": "0.4", "safety": "0.1"},
 }
 # Group of a source that says no other, by the `ability` of its declaration.
@@ -146,7 +146,7 @@ def _check_names(supplies: Sequence[Supply], spec: MixSpec) -> None:
     """Every name that the specification says is that of a source (or group)."""
     sources = {one.source for one in supplies}
     epochs = spec.epochs if isinstance(spec.epochs, dict) else {}
-    named = {
+    named: dict[str, Iterable[str]] = {
         "mix.caps": spec.caps,
         "mix.groups": spec.groups,
         "mix.epochs": epochs,
@@ -202,9 +202,7 @@ def shares(supplies: Sequence[Supply], spec: MixSpec) -> dict[str, Fraction]:
         found.update({name: pot * part for name, part in _by_size(members, spec).items()})
     if replayed:
         members = [one for one in supplies if one.source in replayed]
-        found.update(
-            {name: replay_share * part for name, part in _by_size(members, spec).items()}
-        )
+        found.update({name: replay_share * part for name, part in _by_size(members, spec).items()})
     return found
 
 
@@ -249,6 +247,5 @@ def plan_mix(supplies: Sequence[Supply], spec: MixSpec, most: int | None = None)
         )
     counts = apportion(parts, total)
     return [
-        Take(one.source, one.rows, counts[one.source], float(parts[one.source]))
-        for one in supplies
+        Take(one.source, one.rows, counts[one.source], float(parts[one.source])) for one in supplies
     ]

@@ -59,8 +59,6 @@ class Read:
 
     tally: Tally = field(default_factory=Tally)
     parts: list[Part] = field(default_factory=list)
-    licences: Counter[str] = field(default_factory=Counter)
-    ability: str = ""
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:
@@ -88,9 +86,9 @@ class PartWriter:
     def __init__(self, folder: Path, source: int) -> None:
         self.parts: list[Part] = []
         self._folder, self._source = folder, source
-        self._held: dict[tuple[str, str], list[Any]] = defaultdict(list)
-        self._count: Counter[tuple[str, str]] = Counter()
-        self._most: dict[tuple[str, str], int] = defaultdict(lambda: FIRST_ROWS)
+        self._held: dict[tuple[Kind, str], list[Any]] = defaultdict(list)
+        self._count: Counter[tuple[Kind, str]] = Counter()
+        self._most: dict[tuple[Kind, str], int] = defaultdict(lambda: FIRST_ROWS)
 
     def add(self, one: Intake) -> None:
         """Take one row."""
@@ -99,17 +97,17 @@ class PartWriter:
         if len(self._held[key]) >= self._most[key]:
             self._flush(key)
 
-    def _flush(self, key: tuple[str, str]) -> None:
+    def _flush(self, key: tuple[Kind, str]) -> None:
         kind, split = key
         held = self._held.pop(key, [])
         if not held:
             return
-        table = to_table(kind, held)  # type: ignore[arg-type]
+        table = to_table(kind, held)
         path = self._folder / f"{kind}-{split}-{self._count[key]:06}.arrow"
         if not path.exists():  # an earlier attempt came so far
             write_arrow(path, table)
         size = int(table.nbytes)
-        self.parts.append(Part(str(path), kind, split, self._source, len(held), size))  # type: ignore[arg-type]
+        self.parts.append(Part(str(path), kind, split, self._source, len(held), size))
         self._count[key] += 1
         self._most[key] = max(1, min(PART_ROWS, PART_BYTES * len(held) // max(size, 1)))
 
@@ -128,7 +126,7 @@ def load_read(folder: Path) -> Read | None:
         return None
     tally = Tally(*(Counter(found["tally"][key]) for key in ("came", "kept", "dropped")))
     parts = [Part(**one) for one in found["parts"]]
-    return Read(tally, parts, Counter(found["licences"]), found["ability"])
+    return Read(tally, parts)
 
 
 def save_read(folder: Path, read: Read) -> None:
@@ -138,8 +136,6 @@ def save_read(folder: Path, read: Read) -> None:
         {
             "tally": {key: dict(value) for key, value in vars(read.tally).items()},
             "parts": [asdict(part) for part in read.parts],
-            "licences": dict(read.licences),
-            "ability": read.ability,
         },
     )
 

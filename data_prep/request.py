@@ -64,7 +64,8 @@ class Request(BaseModel):
         dry_run: prepare at most so many rows of each file, from the first ones of each source,
             into `OUT-dry-run`; None: everything.
         engine: `local` or `ray`.
-        shard_rows: most rows of a Parquet file; more are cut into numbered shards.
+        shard_rows: most rows of a Parquet file; more are cut into numbered shards. (A plain
+            conversion writes one file each.)
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -110,9 +111,11 @@ class Asked(NamedTuple):
 
 
 # Keys that a plain conversion understands too, and that its source does not.
-_BESIDE: Final = ("commercial", "jsonl", "shard_rows")
+_BESIDE: Final = ("commercial", "jsonl")
 # Keys that make it a preparation of the whole kind.
-_WHOLE: Final = ("kinds", "filters", "decontaminate", "eval_sets", "mix", "dry_run", "engine")
+_WHOLE: Final = (
+    "kinds", "filters", "decontaminate", "eval_sets", "mix", "dry_run", "engine", "shard_rows",
+)  # fmt: skip
 
 
 def _items(value: Any, local: Any) -> list[dict[str, Any]]:
@@ -166,7 +169,9 @@ def parse(mapping: Mapping[str, Any], self_splitting: frozenset[str]) -> Asked:
         if values.get(needed) in (None, "", [], ()):
             raise ConfigError(f"{needed} is not given", fix=f"{needed}=…")
     if _is_plain(values, self_splitting):
-        common = {key: values[key] for key in ("source", "out", "seed", *_BESIDE) if key in values}
+        common: dict[str, Any] = {
+            key: values[key] for key in ("source", "out", "seed", *_BESIDE) if key in values
+        }
         request = _validated({**common, "source": [{"name": values["source"]}]})
         rest = {k: v for k, v in values.items() if k not in (*_BESIDE, *_WHOLE)}
         return Asked(request, rest)
@@ -196,10 +201,11 @@ def _validated(values: Mapping[str, Any]) -> Request:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"data_prep.{where} is no key of this version", fix="see --help") from (
-                error
-            )
-        raise ConfigError(f"data_prep.{where}: got {first['input']!r:.80}: {first['msg']}") from error
+            raise ConfigError(
+                f"data_prep.{where} is no key of this version", fix="python -m data_prep.prepare -h"
+            ) from error
+        got = f"{first['input']!r:.80}: {first['msg']}"
+        raise ConfigError(f"data_prep.{where}: got {got}") from error
     labels = [item.label for item in request.source]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:

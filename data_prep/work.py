@@ -25,7 +25,7 @@ LOCK: Final = "lock"
 FINAL: Final = "final"
 
 
-def put(path: Path, data: bytes) -> None:
+def put(path: Path, data: bytes | memoryview) -> None:
     """Write a file whole or not at all, whichever process dies when."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -1,6 +1,6 @@
 """Write Parquet files into a folder that appears whole or not at all.
 
-In: rows of one schema. Out: files in a staging folder beside the target, renamed to it at the end.
+In: rows of one kind. Out: files in a staging folder beside the target, renamed to it at the end.
 Whatever happens before the rename leaves the target as it was; staging folders of processes that
 are gone are cleared by the next run on that machine. Knows nothing of sources.
 """
@@ -8,6 +8,7 @@ are gone are cleared by the next run on that machine. Knows nothing of sources.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -16,9 +17,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from conf.errors import DataError
+from data_prep.rows_schema import Kind, from_table, schema, to_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,15 +29,20 @@ ROWS_PER_GROUP: Final = 4096
 
 
 class ParquetSink:
-    """One Parquet file, written in groups of rows; made on the first row."""
+    """One Parquet file, written in groups of rows; made on the first row.
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    With `jsonl` the same rows go into a file of JSON lines beside it, for reading.
+    """
+
+    def __init__(self, path: Path, kind: Kind, *, jsonl: bool = False) -> None:
         """Remember where and what; nothing is created yet."""
         self.path = path
         self.rows = 0
-        self._schema = schema
+        self._kind = kind
         self._held: list[Mapping[str, Any]] = []
         self._writer: Any = None
+        self._lines: TextIO | None = None
+        self._jsonl = path.with_suffix(".jsonl") if jsonl else None
 
     def __enter__(self) -> ParquetSink:
         """Itself."""
@@ -52,6 +59,13 @@ class ParquetSink:
             self._flush()
         if self._writer is not None:
             self._writer.close()
+        if self._lines is not None:
+            self._lines.close()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files written."""
+        return [path for path in (self.path, self._jsonl) if path is not None and self.rows]
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take one row."""
@@ -60,16 +74,30 @@ class ParquetSink:
         if len(self._held) >= ROWS_PER_GROUP:
             self._flush()
 
+    def add_table(self, table: pa.Table) -> None:
+        """Take a table of the kind's canonical schema, of any length."""
+        self.rows += table.num_rows
+        for start in range(0, table.num_rows, ROWS_PER_GROUP):
+            self._write(table.slice(start, ROWS_PER_GROUP))
+
     def _flush(self) -> None:
-        import pyarrow as pa
+        if self._held:
+            self._write(to_table(self._kind, self._held))
+            self._held = []
+
+    def _write(self, table: pa.Table) -> None:
+        """One row group."""
         import pyarrow.parquet as pq
 
-        if not self._held:
-            return
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self.path, self._schema, compression="zstd")
-        self._writer.write_table(pa.Table.from_pylist(self._held, schema=self._schema))
-        self._held = []
+            self._writer = pq.ParquetWriter(self.path, schema(self._kind), compression="zstd")
+        self._writer.write_table(table)
+        if self._jsonl is None:
+            return
+        if self._lines is None:
+            self._lines = self._jsonl.open("w", encoding="utf-8")
+        for row in from_table(self._kind, table):
+            self._lines.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _staging_name(out: Path) -> str:

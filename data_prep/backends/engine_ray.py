@@ -77,9 +77,7 @@ class RayEngine:
                 fix="out=FOLDER on a file system that all nodes share, or engine=local",
             )
 
-    def run(
-        self, function: Callable[[Input], Result], inputs: Sequence[Input]
-    ) -> Iterator[Result]:
+    def run(self, function: Callable[[Input], Result], inputs: Sequence[Input]) -> Iterator[Result]:
         """Map the function over the inputs, one task each.
 
         Raises:

@@ -1,0 +1,340 @@
+"""Many sources into one set of files: read, judge, resolve, mix, write.
+
+In: a `Request`. Out: a folder and its `Manifest`. The stages leave files in a work folder (see
+`data_prep.work`): parts of rows, verdicts, signatures. Each is made once, by whatever engine, so an
+interrupted preparation goes on from where it was and ends in the same bytes. The driver holds some
+thirty bytes a row; rows themselves are held a part or a shard at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from conf.errors import ConfigError, DataError
+from data_prep import catalog
+from data_prep.catalog import Opened
+from data_prep.engine import Engine, load_engine
+from data_prep.gather import Arranged, WriteShard, arrange, gather, shard_names, shard_rows
+from data_prep.intake import stem
+from data_prep.judge import Corpus, Judge, Sign, load_corpus, resolve_steps, verdict_path
+from data_prep.licence import refuse_uncommercial
+from data_prep.manifest import (
+    FILE_NAME,
+    FileEntry,
+    Manifest,
+    MixEntry,
+    Portion,
+    SourceEntry,
+    existing,
+    file_entry,
+    versions,
+)
+from data_prep.mix import group_of
+from data_prep.parts import Part, PartWriter, Read, load_read, save_read, unique_ids
+from data_prep.progress import Progress
+from data_prep.request import Item, Request
+from data_prep.rows_schema import KINDS, Kind
+from data_prep.steps import Steps, sort_steps
+from data_prep.work import FINAL, publish, work_folder
+
+SPLITS: Final = ("train", "test")
+FINDINGS: Final = "findings.jsonl"
+DRY_SUFFIX: Final = "-dry-run"
+NOT_STORED: Final = {"out", "engine"}  # they decide nothing of the content
+
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSource:
+    """The task on one source: cut its rows into parts.
+
+    Attributes:
+        folder: where its parts go, in a folder by its position.
+        seed: of the preparation.
+        out: its target.
+        kinds: kinds of rows to keep.
+        dry_run: see `Request`.
+    """
+
+    folder: str
+    seed: int
+    out: str
+    kinds: tuple[str, ...]
+    dry_run: int | None
+
+    def __call__(self, numbered: tuple[int, Item]) -> Read:
+        """What reading gave; done once."""
+        number, item = numbered
+        folder = Path(self.folder) / str(number)
+        there = load_read(folder)
+        if there is not None:
+            return there
+        folder.mkdir(parents=True, exist_ok=True)
+        read = Read()
+        writer = PartWriter(folder, number)
+        paths = catalog.rows(item, self.seed, Path(self.out), read.tally, self.dry_run)
+        progress = Progress(f"reading {item.label}", unit="examples")
+        for one in paths:
+            if one.kind in self.kinds:
+                writer.add(one)
+            progress.show(read.tally.came.total())
+        progress.end()
+        read.parts = writer.close()
+        save_read(folder, read)
+        return read
+
+
+def _watched(label: str, things: Iterable[Thing], total: int, unit: str = "parts") -> list[Thing]:
+    """All of them, with progress."""
+    progress = Progress(label, total, unit=unit)
+    found = []
+    for thing in things:
+        found.append(thing)
+        progress.show(len(found))
+    progress.end()
+    return found
+
+
+def _key(spec: dict[str, Any], inputs: dict[str, FileEntry]) -> str:
+    """What is being made, in one hash: work on anything else is of no use."""
+    said = {"spec": spec, "inputs": {n: e.sha256 for n, e in inputs.items()}, **versions()}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _measure(request: Request) -> str | None:
+    curriculum = request.mix.curriculum if request.mix else None
+    return curriculum.removeprefix("-") if isinstance(curriculum, str) else None
+
+
+def curate(request: Request) -> tuple[Manifest, bool]:
+    """Prepare what is asked for, unless it is already there.
+
+    Returns:
+        The manifest, and whether the files were written now.
+
+    Raises:
+        ConfigError: a source, filter or key that does not exist.
+        DataError: no usable data, a licence that forbids it, or `out` holds something else.
+    """
+    if request.dry_run is not None:
+        out = request.out.with_name(request.out.name + DRY_SUFFIX)
+        request = request.model_copy(update={"out": out})
+    opened = [catalog.look_up(item, request) for item in request.source]
+    if request.commercial:
+        refuse_uncommercial({one.label: one.licence for one in opened})
+    kinds = request.kinds or KINDS
+    strange = sorted(set(kinds) - set(KINDS))
+    if strange:
+        raise ConfigError(f"no kind of row {strange[0]!r}", fix=f"there is: {', '.join(KINDS)}")
+    steps = sort_steps(request.filters)
+    inputs = {f"{one.label}/{path.name}": file_entry(path) for one in opened for path in one.inputs}
+    spec = json.loads(request.model_dump_json(exclude=NOT_STORED))
+    there = existing(request.out, spec, inputs)
+    if there is not None:
+        return there, False
+    with work_folder(request.out, _key(spec, inputs)) as work:
+        engine = load_engine(request.engine, work)
+        try:
+            manifest = _Run(request, opened, steps, work, engine).make(spec, inputs, kinds)
+        finally:
+            engine.close()
+        publish(work, request.out)
+    return manifest, True
+
+
+@dataclass
+class _Run:
+    """One preparation under way."""
+
+    request: Request
+    opened: Sequence[Opened]
+    steps: Steps
+    work: Path
+    engine: Engine
+
+    def make(
+        self, spec: dict[str, Any], inputs: dict[str, FileEntry], kinds: Sequence[str]
+    ) -> Manifest:
+        """All stages."""
+        reads = self._read(kinds)
+        parts = [part for read in reads for part in read.parts]
+        if not parts:
+            said = "; ".join(
+                f"{one.label}: {read.tally.came.total()} examples came, "
+                f"dropped: {read.tally.reasons()}"
+                for one, read in zip(self.opened, reads, strict=True)
+            )
+            raise DataError(f"no rows of the kinds {', '.join(kinds)} ({said})", fix="kinds=[…]")
+        corpora = self._judge(parts)
+        files, mixes = self._write(corpora)
+        findings = self.work / FINAL / FINDINGS
+        if findings.exists():
+            files[FINDINGS] = file_entry(findings, findings.read_bytes().count(b"\n"))
+        manifest = self._manifest(spec, inputs, reads, corpora, files, mixes)
+        (self.work / FINAL / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
+        return manifest
+
+    def _read(self, kinds: Sequence[str]) -> list[Read]:
+        request = self.request
+        task = ReadSource(
+            str(self.work / "read"), request.seed, str(request.out), tuple(kinds), request.dry_run
+        )
+        return list(self.engine.run(task, list(enumerate(request.source))))
+
+    def _judge(self, parts: Sequence[Part]) -> dict[Kind, Corpus]:
+        """Verdicts on all parts, then the corpus steps of each kind."""
+        judged, signed = self.work / "judged", self.work / "signed"
+        task = Judge(
+            str(judged),
+            json.dumps(self.steps.filters),
+            _measure(self.request),
+            self.request.commercial,
+        )
+        _watched("judging", self.engine.run(task, parts), len(parts))
+        corpora: dict[Kind, Corpus] = {}
+        labels = [one.label for one in self.opened]
+        with (self.work / FINAL / FINDINGS).open("w", encoding="utf-8") as findings:
+            for kind in KINDS:
+                mine = [part for part in parts if part.kind == kind]
+                if not mine:
+                    continue
+                verdicts = [str(verdict_path(judged, part)) for part in mine]
+                corpus = corpora[kind] = load_corpus(mine, verdicts)
+                unique_ids([corpus.hash], labels)
+                for path in verdicts:
+                    findings.write(Path(path).with_suffix(".jsonl").read_text(encoding="utf-8"))
+                if not self.steps.corpus:
+                    continue
+                named = json.dumps(self.steps.corpus)
+                sign = Sign(str(signed), str(judged), named)
+                made = _watched(f"signing {kind}", self.engine.run(sign, mine), len(mine))
+                for line in resolve_steps(corpus, named, made):
+                    findings.write(f"{line}\n")
+        if not (self.work / FINAL / FINDINGS).stat().st_size:
+            (self.work / FINAL / FINDINGS).unlink()
+        return corpora
+
+    def _groups(self) -> dict[str, str]:
+        mix = self.request.mix
+        return {
+            one.label: group_of(one.label, one.ability, mix) if mix else one.ability
+            for one in self.opened
+        }
+
+    def _write(
+        self, corpora: dict[Kind, Corpus]
+    ) -> tuple[dict[str, FileEntry], dict[str, MixEntry]]:
+        """Every file of every kind and split."""
+        request, final, scratch = self.request, self.work / FINAL, self.work / "buckets"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        files: dict[str, FileEntry] = {}
+        mixes: dict[str, MixEntry] = {}
+        for kind, corpus in corpora.items():
+            each = shard_rows(corpus, request.shard_rows)
+            for split in SPLITS:
+                arranged = arrange(
+                    corpus, split, self._groups(), request.mix, request.seed, kind, request.dry_run
+                )
+                if not len(arranged.rows):
+                    continue
+                name = stem(kind, split)
+                names = shard_names(name, len(arranged.rows), each)
+                task = WriteShard(str(final), kind, request.jsonl)
+                buckets = gather(corpus, arranged.rows, kind, names, each, scratch)
+                paths = [str(path) for path in buckets]
+                label = f"writing {name}"
+                for file, rows in _watched(label, self.engine.run(task, paths), len(paths)):
+                    files[file] = file_entry(final / file, rows)
+                    lines = (final / file).with_suffix(".jsonl")
+                    if request.jsonl:
+                        files[lines.name] = file_entry(lines, rows)
+                if split == "train":
+                    mixes[name] = self._mix_entry(arranged)
+        if not files:
+            raise DataError("no row passed the filters", fix=f"see the reasons in {self.work}")
+        return files, mixes
+
+    def _mix_entry(self, arranged: Arranged) -> MixEntry:
+        rows = len(arranged.rows)
+        mix = self.request.mix
+        order: str = mix.order if mix else "sources"
+        if mix and mix.curriculum is not None:
+            stages = mix.curriculum
+            order = stages if isinstance(stages, str) else ", ".join(stages)
+        portions = {
+            take.source: Portion(
+                available=take.rows,
+                taken=take.taken,
+                asked=round(take.asked, 6),
+                share=round(take.taken / rows, 6),
+                epochs=round(take.taken / take.rows, 6) if take.rows else 0.0,
+            )
+            for take in arranged.takes
+        }
+        return MixEntry(rows=rows, order=order, unmeasured=arranged.unmeasured, sources=portions)
+
+    def _manifest(
+        self,
+        spec: dict[str, Any],
+        inputs: dict[str, FileEntry],
+        reads: Sequence[Read],
+        corpora: dict[Kind, Corpus],
+        files: dict[str, FileEntry],
+        mixes: dict[str, MixEntry],
+    ) -> Manifest:
+        entries: dict[str, SourceEntry] = {}
+        groups = self._groups()
+        for number, (one, read) in enumerate(zip(self.opened, reads, strict=True)):
+            counts: dict[str, Counter[str]] = {
+                name: sum(
+                    (getattr(corpus, name).get(number, Counter()) for corpus in corpora.values()),
+                    Counter(),
+                )
+                for name in ("dropped", "flagged", "licences")
+            }
+            pairs = [(kind, split) for kind in corpora for split in SPLITS]
+            rows_in = {stem(k, s): corpora[k].rows_in(number, s) for k, s in pairs}
+            kept = {stem(k, s): len(corpora[k].of(number, s)) for k, s in pairs}
+            entries[one.label] = SourceEntry(
+                url=one.url,
+                licence=one.licence,
+                licences=dict(counts["licences"]),
+                group=groups[one.label],
+                examples_in=dict(read.tally.came),
+                examples_kept=dict(read.tally.kept),
+                examples_dropped=dict(read.tally.dropped),
+                rows_in={name: n for name, n in rows_in.items() if n},
+                rows_kept={name: kept[name] for name, n in rows_in.items() if n},
+                rows_dropped=dict(counts["dropped"]),
+                rows_flagged=dict(counts["flagged"]),
+            )
+        every = list(entries.values())
+        return Manifest(
+            source=", ".join(entries),
+            url=", ".join(one.url for one in every),
+            licence=" AND ".join(sorted({one.licence for one in every})),
+            spec=spec,
+            seed=self.request.seed,
+            examples_in=_sum(one.examples_in for one in every),
+            examples_kept=_sum(one.examples_kept for one in every),
+            dropped=_sum([one.examples_dropped for one in every] + [o.rows_dropped for o in every]),
+            flagged=_sum(one.rows_flagged for one in every),
+            inputs=inputs,
+            files=files,
+            versions=versions(),
+            sources=entries,
+            mix=mixes,
+        )
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    return dict(sum(map(Counter, counts), Counter()))
