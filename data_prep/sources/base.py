@@ -48,11 +48,13 @@ class Drop:
         split: where it would have gone.
         reason: short code, counted in the manifest.
         where: file and line.
+        detail: a word more on this very row.
     """
 
     split: Split
     reason: str
     where: str = ""
+    detail: str = ""
 
 
 class Spec(BaseModel):

@@ -28,7 +28,7 @@ TOP_LEVEL = {
     "rewards",
     "tests",
 }
-YAML_HOMES = {"conf", "recipes", "tests"}
+YAML_HOMES = {"conf", "data_prep", "recipes", "tests"}  # data_prep: its declared sources
 MACHINE_PATH = re.compile(
     r"(?<![\w.$}/-])/(?:"
     + "|".join(["ro" + "ot", "wo" + "rk", "ho" + "me", "Us" + "ers"])
