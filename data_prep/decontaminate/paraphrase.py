@@ -25,14 +25,15 @@ WORDS: Final = 0.37  # least share of the question's word weight that the text h
 INFORMATION: Final = 26.0  # least weight of all that is shared, words and numbers, in nats
 PRODUCT: Final = 16.5  # least product of the two: little in common must be nearly all, or rare
 
-_STOP: Final = frozenset(
+_STOP_TEXT: Final = (
     "a an and are as at be been but by can could did do does each every for from had has have he "
     "her hers him his how i if in into is it its many more most much my no not of off on one or "
     "our out over per she so some than that the their them then there they this those to under up "
     "us was we were what when which while who will with would you your s t re ll ve after all "
     "also any before between both find give given get gets just let make makes only other same "
-    "solve such total use using very where number answer".split()
+    "solve such total use using very where number answer"
 )
+_STOP: Final = frozenset(_STOP_TEXT.split())
 _ENDINGS: Final = ("ings", "ing", "ies", "ers", "est", "ed", "er", "es", "ly", "s", "e", "y")
 
 
