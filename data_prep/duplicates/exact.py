@@ -1,7 +1,9 @@
 """Exact duplicates, and the same prompt with answers that contradict each other.
 
-In: rows; phase 1 gives 49 bytes a row, phase 2 findings. Two rows are duplicates when the normal
-forms (`filters.text.normal_form`) of their prompts and of their answers are equal. The same prompt
+In: rows; phase 1 gives 66 bytes a row, phase 2 findings. Two rows are duplicates when the normal
+forms (`filters.text.normal_form`) of their prompts and of their answers are equal, or when they set
+the same task: prompts equal but for the order of their numbers, and gold answers that are the same
+JSON object but for that order (Countdown's [3, 5, 7] and [7, 3, 5]). The same prompt
 with another gold answer (RL), or with chosen and rejected exchanged (preference), is a conflict:
 reported on every row of the group, by default flagged. Two different responses to one prompt are
 no conflict in SFT rows. Similar texts are `near`'s.
@@ -9,6 +11,8 @@ no conflict in SFT rows. Similar texts are `near`'s.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -29,10 +33,11 @@ from data_prep.filters.base import (
     split_of,
     text_of,
 )
-from data_prep.filters.text import normal_form
+from data_prep.filters.text import normal_form, numbers_of
 from rewards.numbers import parse_number
 
 KINDS: Final = ("rl", "sft", "preference")
+_DIGITS: Final = re.compile(r"\d+(?:\.\d+)?")
 SHOWN: Final = 5  # rows and answers named in one finding
 
 
@@ -68,6 +73,31 @@ def _answer(row: Row) -> str:
     return normal_form(text) or text
 
 
+def _ordered(value: object) -> object:
+    """JSON in which a list of numbers is sorted."""
+    if isinstance(value, dict):
+        return {key: _ordered(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        if all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in value):
+            return sorted(value)
+        return [_ordered(one) for one in value]
+    return value
+
+
+def _task(row: Row) -> str:
+    """Equal for rows that set the same task; "" where only the prompt says what the task is."""
+    gold = gold_of(row)
+    if gold is None or not gold.lstrip().startswith("{"):
+        return ""
+    try:
+        answer = json.dumps(_ordered(json.loads(gold)), sort_keys=True)
+    except ValueError:
+        return ""
+    prompt = text_of(row, "prompt", system=False)
+    frame = _DIGITS.sub("0", normal_form(prompt))
+    return f"{frame}\n{' '.join(numbers_of(prompt, spelled=False))}\n{answer}"
+
+
 class ExactDuplicates(BaseModel):
     """The step `exact_duplicates`.
 
@@ -80,7 +110,8 @@ class ExactDuplicates(BaseModel):
     name: ClassVar[str] = "exact_duplicates"
     reasons: ClassVar[Mapping[str, str]] = {
         "duplicate_exact": "same prompt and answer as a row that is kept",
-        "duplicate_held_out": "a training row whose prompt is in a held-out split",
+        "duplicate_task": "the same task as a row that is kept, its numbers in another order",
+        "duplicate_held_out": "a training row whose prompt or task is in a held-out split",
         "conflicting_answers": "the same prompt has different gold answers",
         "conflicting_preference": "one row chooses what another row rejects",
     }
@@ -91,10 +122,13 @@ class ExactDuplicates(BaseModel):
     def signatures(self, rows: Sequence[Row]) -> Signatures:
         """128 bits of each prompt, answer and rejected answer, the kind and the split."""
         rejected = [text_of(row, "rejected") for row in rows]
+        tasks = [_task(row) for row in rows]
         return {
             "exact_prompt": _keys([_prompt(row) for row in rows]),
             "exact_answer": _keys([_answer(row) for row in rows]),
             "exact_rejected": _keys([normal_form(text) or text for text in rejected]),
+            "exact_task": _keys(tasks),
+            "exact_has_task": np.array([bool(task) for task in tasks], dtype=bool),
             "exact_kind": np.array([KINDS.index(kind_of(row)) for row in rows], dtype=np.uint8),
             "exact_held_out": np.array([split_of(row) != "train" for row in rows], dtype=bool),
         }
@@ -108,7 +142,27 @@ class ExactDuplicates(BaseModel):
             kinds = signatures["exact_kind"][group]
             for kind in np.unique(kinds):
                 self._judge_group(group[kinds == kind], KINDS[kind], signatures, ids, findings)
+        self._judge_tasks(signatures, ids, findings)
         return findings
+
+    def _judge_tasks(
+        self, signatures: Signatures, ids: Sequence[str], findings: dict[str, Finding]
+    ) -> None:
+        """Add what is to be said of rows that set the same task in other words or order."""
+        held_out = signatures["exact_held_out"]
+        tasks = np.flatnonzero(signatures["exact_has_task"])
+        for places in _groups(signatures["exact_task"][tasks]):
+            group = tasks[places]
+            first, *others = group[preference(held_out[group])].tolist()
+            for position in others:
+                if held_out[position] or ids[position] in findings:
+                    continue
+                findings[ids[position]] = Finding(
+                    "duplicate_held_out" if held_out[first] else "duplicate_task",
+                    f"the same task as {ids[first]}",
+                    self.action,
+                    {"kept": ids[first]},
+                )
 
     def _judge_group(
         self,

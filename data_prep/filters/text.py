@@ -1,7 +1,7 @@
 """How text is compared: normal forms, words, numbers. The one definition that all filters share.
 
 In: a string. Out: `normal_form` (exact duplicates: case, white space, quotes and sentence
-punctuation gone, operators kept), `plain` and `words_of` (overlap: letters and digits alone),
+punctuation gone, operators and brackets kept), `plain` and `words_of` (overlap: letters and digits alone),
 `numbers_of` (the numbers a text names, in digits or words). No stemming of languages other than
 English, no semantics.
 """
@@ -25,9 +25,9 @@ _TYPOGRAPHY: Final = str.maketrans(
 )
 # Scripts written without spaces: each sign counts as a word.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-_SENTENCE_MARKS = re.compile(r"[\"',;:!?()\[\]{}$\\]|\.(?!\d)")
+_SENTENCE_MARKS = re.compile(r"[\"',;:!?$\\]|\.(?!\d)")
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-+(?=[^\W\d_])|(?<!\S)-+(?!\S)")
-_OPERATOR = re.compile(r"\s*([-+*/=<>^%&|~])\s*")
+_OPERATOR = re.compile(r"\s*([-+*/=<>^%&|~()\[\]{}])\s*")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NOT_PLAIN = re.compile(r"[\W_]+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -62,8 +62,8 @@ def unify(text: str) -> str:
 def normal_form(text: str) -> str:
     """The form in which two texts are exact duplicates.
 
-    Case, white space, quotes, brackets and sentence punctuation do not count; digits, decimal
-    points and operators do, so that "3+4" and "3-4" stay two questions.
+    Case, white space, quotes and sentence punctuation do not count; digits, decimal points, brackets
+    and operators do: "3+4" and "3-4" are two questions, "8/(4/2)" and "8/4/2" too.
     """
     text = _HYPHEN.sub(" ", _GROUPED.sub("", unify(text)))
     return " ".join(_OPERATOR.sub(r" \1 ", _SENTENCE_MARKS.sub(" ", text)).split())

@@ -1,0 +1,152 @@
+"""The filter `decontamination`: no training row may hold a question that the model is tested with.
+
+In: rows; the evaluation sets found on this machine. Out: findings with their evidence (which set,
+which question, what share, the words matched). Every turn of a training row is compared by whole
+questions and n-grams, its prompt also for paraphrases that keep the numbers. What it catches of
+GSM8K's test split, as `tests/unit/data_prep/filters/test_decontaminate.py` measures: verbatim and
+re-cased or re-punctuated copies, all; paraphrases with names and numbers kept, most; paraphrases
+with another story around the numbers, none, and of code tasks without numbers, none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from data_prep.decontaminate.index import Index, Match
+from data_prep.decontaminate.paraphrase import Paraphrases
+from data_prep.decontaminate.sets import SETS, Item, SetFiles, load_sets
+from data_prep.filters.base import Action, Finding, Row, split_of, text_of, turns_of
+from data_prep.filters.text import words_of
+
+SHOWN = 400  # characters of a text in the evidence
+
+
+class Decontamination(BaseModel):
+    """The filter `decontamination`.
+
+    Attributes:
+        sets: evaluation sets to compare with, by name.
+        folders: where their files are looked for, before the model hub's cache.
+        own: further sets by name.
+        cache: whether to look into the model hub's cache.
+        ngram: words in an n-gram.
+        share: least share of a question's n-gram weight that counts as holding it.
+        paraphrases: what a paraphrase that keeps the numbers does; `off`: they are not looked for.
+        splits: splits that are judged; held-out rows are the test.
+        action: what an exact or n-gram match does.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: ClassVar[str] = "decontamination"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "contaminated_exact": "holds a whole evaluation question, case and punctuation aside",
+        "contaminated_ngram": "holds a large share of an evaluation question's n-grams",
+        "contaminated_paraphrase": "says an evaluation question, with its numbers, in other words",
+    }
+
+    sets: tuple[str, ...] = tuple(SETS)
+    folders: tuple[Path, ...] = ()
+    own: dict[str, SetFiles] = Field(default_factory=dict)
+    cache: bool = True
+    ngram: int = Field(default=8, ge=2, le=12)
+    share: float = Field(default=0.5, gt=0, le=1)
+    paraphrases: Literal["drop", "flag", "off"] = "drop"
+    splits: tuple[str, ...] = ("train",)
+    action: Action = "drop"
+
+    @cached_property
+    def _loaded(self) -> tuple[list[Item], dict[str, int], list[str]]:
+        names = dict.fromkeys((*self.sets, *self.own))
+        return load_sets(names, self.folders, self.own, cache=self.cache)
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index([item.text for item in self._loaded[0]], self.ngram, self.share)
+
+    @cached_property
+    def _paraphrases(self) -> Paraphrases:
+        return Paraphrases([item.text for item in self._loaded[0]])
+
+    def __getstate__(self) -> dict[str, object]:
+        """The options alone: a worker builds its own index."""
+        state = super().__getstate__()
+        kept = {k: v for k, v in state["__dict__"].items() if k in type(self).model_fields}
+        return {**state, "__dict__": kept}
+
+    @property
+    def compared(self) -> dict[str, int]:
+        """Questions of each set that rows are compared with, for the manifest."""
+        return dict(self._loaded[1])
+
+    @property
+    def missing(self) -> list[str]:
+        """Sets of which no file is here: nothing can be said of them, and the manifest says so."""
+        return list(self._loaded[2])
+
+    def judge(self, rows: Sequence[Row]) -> list[Finding | None]:
+        """One entry per row."""
+        findings: list[Finding | None] = [None] * len(rows)
+        judged = [i for i, row in enumerate(rows) if split_of(row) in self.splits]
+        if not judged or not self._loaded[0]:
+            return findings
+        texts, owner = [], []
+        for i in judged:
+            for role, text in turns_of(rows[i]):
+                if role != "system":
+                    texts.append(text)
+                    owner.append(i)
+        for match in self._index.matches(texts):
+            row = owner[match.text]
+            if findings[row] is None or match.how == "exact":
+                findings[row] = self._held(texts[match.text], match)
+        if self.paraphrases != "off":
+            for i in judged:
+                if findings[i] is None:
+                    findings[i] = self._paraphrase(rows[i])
+        return findings
+
+    def _held(self, text: str, match: Match) -> Finding:
+        item = self._loaded[0][match.question]
+        matched = " ".join(words_of(text)[match.first : match.last + 1])
+        what = "whole question" if match.how == "exact" else f"{match.share:.0%} of the n-grams"
+        return Finding(
+            f"contaminated_{match.how}",
+            f"{what} of {item.set} {item.id}",
+            self.action,
+            {
+                **_evidence(item, text),
+                "matched_share": round(match.share, 4),
+                "matched": matched[:SHOWN],
+            },
+        )
+
+    def _paraphrase(self, row: Row) -> Finding | None:
+        text = text_of(row, "prompt", system=False)
+        like = self._paraphrases.best(text)
+        if like is None:
+            return None
+        item = self._loaded[0][like.position]
+        return Finding(
+            "contaminated_paraphrase",
+            f"same numbers and {like.words:.0%} of the word weight of {item.set} {item.id}",
+            "flag" if self.paraphrases == "flag" else "drop",
+            {
+                **_evidence(item, text),
+                "numbers_share": round(like.numbers, 4),
+                "words_share": round(like.words, 4),
+            },
+        )
+
+
+def _evidence(item: Item, text: str) -> dict[str, object]:
+    return {
+        "set": item.set,
+        "question_id": item.id,
+        "question": item.text[:SHOWN],
+        "text": text[:SHOWN],
+    }
