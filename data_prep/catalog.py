@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from conf.errors import ConfigError, DataError
 from data_prep.intake import Intake, Tally, example_rows
 from data_prep.request import Item, Request
+from data_prep.rows import meta
+from data_prep.sources.base import Drop
+from data_prep.sources.declare import Declaration, declaration, nearest
+from data_prep.sources.declare import names as declared_names
+from data_prep.sources.open import open_source, source_files
 from data_prep.sources.registry import SOURCES, resolve
 
 # A dry run reads this many times the rows that it writes, so that filters may drop some.
@@ -54,30 +60,78 @@ def look_up(item: Item, request: Request) -> Opened:
 
     Raises:
         ConfigError: there is no such source, or it has no such key.
-        DataError: a local file is not there.
+        DataError: a local file is not there, or it is a benchmark's and would be trained on.
     """
-    source, spec = resolve(_own_spec(item, request.seed, request.out))
-    return Opened(item.label, source.licence, source.url, source.ability, source.inputs(spec))
+    if _splits_itself(item):
+        source, spec = resolve(_own_spec(item, request.seed, request.out))
+        return Opened(item.label, source.licence, source.url, source.ability, source.inputs(spec))
+    declared = _declared(item)
+    places = source_files(declared, item.local)
+    if declared.eval_only and "train" in places:
+        raise DataError(
+            f"source {declared.name} is a benchmark: its rows must not be trained on",
+            fix="leave it out, or read its test split alone",
+        )
+    files = [path for paths in places.values() for path in paths or ()]
+    return Opened(item.label, declared.licence, declared.url, declared.ability, files)
 
 
-def rows(item: Item, seed: int, out: Path, tally: Tally, most: int | None) -> Iterator[Intake]:
+def _declared(item: Item) -> Declaration:
+    if item.options:
+        raise ConfigError(
+            f"source {item.name} is a declaration and has no key {next(iter(item.options))!r}",
+            fix="write a declaration of your own, or mix.caps for its size",
+        )
+    try:
+        return declaration(item.name)
+    except ConfigError as error:
+        if item.name in declared_names() or item.name.endswith((".yaml", ".yml")):
+            raise
+        raise ConfigError(
+            f"no source named {item.name!r}",
+            fix=f"{nearest(item.name, known_sources())} (or path/to/mine.yaml, file.py:function)",
+        ) from error
+
+
+def _declared_rows(item: Item, kinds: Sequence[str], tally: Tally) -> Iterator[Intake]:
+    """A declaration's rows, kind after kind; each kind reads the files again."""
+    wanted = [kind for kind in _declared(item).kind if kind in kinds]
+    for kind in wanted:
+        for one in open_source(item.name, local=item.local, kind=kind):
+            split = one.split if isinstance(one, Drop) else meta(one).split
+            tally.came[split] += 1
+            if isinstance(one, Drop):
+                tally.dropped[one.reason] += 1
+                continue
+            tally.kept[split] += 1
+            yield Intake(kind, split, one)
+
+
+def rows(
+    item: Item, seed: int, out: Path, kinds: Sequence[str], tally: Tally, most: int | None
+) -> Iterator[Intake]:
     """The rows of an item.
 
     Args:
         item: of the request.
         seed: for sources that draw.
         out: target of the preparation, which no source writes to.
-        tally: counts what comes.
+        kinds: of rows that are wanted.
+        tally: counts what comes; an example counts for each kind that it is read for.
         most: rows of each file, for a dry run; None: all.
     """
-    source, spec = resolve(_own_spec(item, seed, out))
+    if _splits_itself(item):
+        source, spec = resolve(_own_spec(item, seed, out))
+        found = example_rows(source, spec, tally)
+    else:
+        found = _declared_rows(item, kinds, tally)
     came: Counter[tuple[str, str]] = Counter()
-    for one in example_rows(source, spec, tally):
+    for one in found:
         came[one.kind, one.split] += 1
-        if most is None or came[one.kind, one.split] <= most * DRY_READS:
+        if one.kind in kinds and (most is None or came[one.kind, one.split] <= most * DRY_READS):
             yield one
 
 
 def known_sources() -> list[str]:
     """The names that `source` may have."""
-    return sorted(SOURCES)
+    return sorted({*SOURCES, *declared_names()})

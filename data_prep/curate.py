@@ -35,6 +35,7 @@ from data_prep.manifest import (
     existing,
     file_entry,
     versions,
+    without_places,
 )
 from data_prep.mix import group_of
 from data_prep.parts import Part, PartWriter, Read, load_read, save_read, unique_ids
@@ -62,6 +63,7 @@ class ReadSource:
         out: its target.
         kinds: kinds of rows to keep.
         dry_run: see `Request`.
+        estimate: about how many examples each source has, by its position.
     """
 
     folder: str
@@ -69,6 +71,7 @@ class ReadSource:
     out: str
     kinds: tuple[str, ...]
     dry_run: int | None
+    estimate: dict[int, int]
 
     def __call__(self, numbered: tuple[int, Item]) -> Read:
         """What reading gave; done once."""
@@ -80,11 +83,14 @@ class ReadSource:
         folder.mkdir(parents=True, exist_ok=True)
         read = Read()
         writer = PartWriter(folder, number)
-        paths = catalog.rows(item, self.seed, Path(self.out), read.tally, self.dry_run)
-        progress = Progress(f"reading {item.label}", unit="examples")
-        for one in paths:
-            if one.kind in self.kinds:
-                writer.add(one)
+        rows = catalog.rows(
+            item, self.seed, Path(self.out), self.kinds, read.tally, self.dry_run
+        )
+        progress = Progress(
+            f"reading {item.label}", self.estimate.get(number), unit="examples", estimate=True
+        )
+        for one in rows:
+            writer.add(one)
             progress.show(read.tally.came.total())
         progress.end()
         read.parts = writer.close()
@@ -105,7 +111,7 @@ def _watched(label: str, things: Iterable[Thing], total: int, unit: str = "parts
 
 def _key(spec: dict[str, Any], inputs: dict[str, FileEntry]) -> str:
     """What is being made, in one hash: work on anything else is of no use."""
-    said = {"spec": spec, "inputs": {n: e.sha256 for n, e in inputs.items()}, **versions()}
+    said = {"spec": without_places(spec), "inputs": {n: e.sha256 for n, e in inputs.items()}, **versions()}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -184,8 +190,14 @@ class _Run:
 
     def _read(self, kinds: Sequence[str]) -> list[Read]:
         request = self.request
+        guesses = {n: estimated_rows(one.inputs) for n, one in enumerate(self.opened)}
         task = ReadSource(
-            str(self.work / "read"), request.seed, str(request.out), tuple(kinds), request.dry_run
+            str(self.work / "read"),
+            request.seed,
+            str(request.out),
+            tuple(kinds),
+            request.dry_run,
+            {number: guess for number, guess in guesses.items() if guess},
         )
         return list(self.engine.run(task, list(enumerate(request.source))))
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from conf.errors import DataError
 
 FILE_NAME: Final = "manifest.json"
+PLACES: Final = ("local", "eval_sets")
 
 
 class FileEntry(BaseModel):
@@ -198,15 +199,16 @@ def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> M
     if not (out / FILE_NAME).is_file():
         raise DataError(f"{out} exists and was not made by data_prep", fix=away)
     manifest = read_manifest(out)
+    asked, made = without_places(spec), without_places(manifest.spec)
     different = sorted(
         key
-        for key in (spec.keys() | manifest.spec.keys()) - {"local"}
-        if key not in spec or key not in manifest.spec or spec[key] != manifest.spec[key]
+        for key in asked.keys() | made.keys()
+        if key not in asked or key not in made or asked[key] != made[key]
     )
     if different:
         key = different[0]
-        there = manifest.spec.get(key, "nothing")
-        here = spec.get(key, "nothing")
+        there = made.get(key, "nothing")
+        here = asked.get(key, "nothing")
         raise DataError(
             f"{out} holds data of another specification ({key}: {there!r} there, {here!r} "
             f"asked{f', and {len(different) - 1} more' if len(different) > 1 else ''})",
@@ -219,6 +221,13 @@ def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> M
         if not path.is_file() or file_entry(path, entry.rows) != entry:
             raise DataError(f"{path} is not the file that the manifest records", fix=away)
     return manifest
+
+
+def without_places(spec: Any) -> Any:
+    """A specification without the places of its inputs, of which only the content counts."""
+    if isinstance(spec, dict):
+        return {k: without_places(v) for k, v in spec.items() if k not in PLACES}
+    return [without_places(one) for one in spec] if isinstance(spec, list) else spec
 
 
 def versions() -> dict[str, str]:
