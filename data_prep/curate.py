@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,15 +40,16 @@ from data_prep.manifest import (
 )
 from data_prep.mix import group_of
 from data_prep.parts import Part, PartWriter, Read, load_read, save_read, unique_ids
-from data_prep.progress import Progress
+from data_prep.progress import Progress, estimated_rows
 from data_prep.request import Item, Request
 from data_prep.rows_schema import KINDS, Kind
-from data_prep.steps import Steps, sort_steps
+from data_prep.steps import Steps, evaluation_sets, sort_steps, with_decontamination
 from data_prep.work import FINAL, publish, work_folder
 
 SPLITS: Final = ("train", "test")
 FINDINGS: Final = "findings.jsonl"
 DRY_SUFFIX: Final = "-dry-run"
+SETS: Final = "evaluation sets"  # among the inputs: their questions decide what is dropped
 NOT_STORED: Final = {"out", "engine"}  # they decide nothing of the content
 
 Thing = TypeVar("Thing")
@@ -83,9 +85,7 @@ class ReadSource:
         folder.mkdir(parents=True, exist_ok=True)
         read = Read()
         writer = PartWriter(folder, number)
-        rows = catalog.rows(
-            item, self.seed, Path(self.out), self.kinds, read.tally, self.dry_run
-        )
+        rows = catalog.rows(item, self.seed, Path(self.out), self.kinds, read.tally, self.dry_run)
         progress = Progress(
             f"reading {item.label}", self.estimate.get(number), unit="examples", estimate=True
         )
@@ -111,7 +111,11 @@ def _watched(label: str, things: Iterable[Thing], total: int, unit: str = "parts
 
 def _key(spec: dict[str, Any], inputs: dict[str, FileEntry]) -> str:
     """What is being made, in one hash: work on anything else is of no use."""
-    said = {"spec": without_places(spec), "inputs": {n: e.sha256 for n, e in inputs.items()}, **versions()}
+    said = {
+        "spec": without_places(spec),
+        "inputs": {n: e.sha256 for n, e in inputs.items()},
+        **versions(),
+    }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -140,8 +144,17 @@ def curate(request: Request) -> tuple[Manifest, bool]:
     strange = sorted(set(kinds) - set(KINDS))
     if strange:
         raise ConfigError(f"no kind of row {strange[0]!r}", fix=f"there is: {', '.join(KINDS)}")
-    steps = sort_steps(request.filters)
+    named = request.filters
+    if request.decontaminate is not False:
+        named = with_decontamination(named, request.eval_sets)
+    steps = sort_steps(named)
+    sets = evaluation_sets(steps)
     inputs = {f"{one.label}/{path.name}": file_entry(path) for one in opened for path in one.inputs}
+    if sets is not None:
+        inputs[SETS] = FileEntry(rows=sum(sets[0].values()), sha256=sets[2], bytes=0)
+        if not sets[0]:
+            print(f"not decontaminated: no {', '.join(sets[1])} on this machine; "
+                  "eval_sets=FOLDER says where they are", file=sys.stderr)  # fmt: skip
     spec = json.loads(request.model_dump_json(exclude=NOT_STORED))
     there = existing(request.out, spec, inputs)
     if there is not None:
@@ -149,7 +162,7 @@ def curate(request: Request) -> tuple[Manifest, bool]:
     with work_folder(request.out, _key(spec, inputs)) as work:
         engine = load_engine(request.engine, work)
         try:
-            manifest = _Run(request, opened, steps, work, engine).make(spec, inputs, kinds)
+            manifest = _Run(request, opened, steps, sets, work, engine).make(spec, inputs, kinds)
         finally:
             engine.close()
         publish(work, request.out)
@@ -163,6 +176,7 @@ class _Run:
     request: Request
     opened: Sequence[Opened]
     steps: Steps
+    sets: tuple[dict[str, int], list[str], str] | None
     work: Path
     engine: Engine
 
@@ -345,6 +359,8 @@ class _Run:
             versions=versions(),
             sources=entries,
             mix=mixes,
+            decontaminated=self.sets[0] if self.sets else None,
+            not_found=self.sets[1] if self.sets else None,
         )
 
 

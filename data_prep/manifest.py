@@ -122,7 +122,7 @@ class Manifest(BaseModel):
         sources: each source's own counts; None for a plain conversion, as all below.
         flagged: findings on rows that stayed, per reason code.
         mix: what each training file is mixed of.
-        decontaminated: names of the evaluation sets compared with; `test` are the test rows.
+        decontaminated: questions of each evaluation set that rows were compared with.
         not_found: evaluation sets that were not on this machine, so not compared with.
     """
 
@@ -142,7 +142,7 @@ class Manifest(BaseModel):
     sources: dict[str, SourceEntry] | None = None
     flagged: dict[str, int] | None = None
     mix: dict[str, MixEntry] | None = None
-    decontaminated: list[str] | None = None
+    decontaminated: dict[str, int] | None = None
     not_found: list[str] | None = None
 
     def to_json(self) -> str:

@@ -8,19 +8,25 @@ one of the user's own. Out: the objects, in order, each with `name`, `reasons` a
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
+import numpy as np
 from pydantic import ValidationError
 
 from conf.errors import ConfigError
+from data_prep.filters.base import CorpusStep, Fetch, Finding, Row, Signatures, split_of
 
 REGISTRY: Final = "data_prep.filters.registry"
+DECONTAMINATION: Final = "decontamination"
+EXACT: Final = "exact_duplicates"
+HELD_OUT: Final = "held_out"
 
 
 class Steps(NamedTuple):
@@ -35,8 +41,43 @@ class Steps(NamedTuple):
     corpus: dict[str, dict[str, Any]]
 
 
+class HeldOut:
+    """The corpus step `held_out`: no training row asks what a test row of this preparation asks.
+
+    It is `exact_duplicates` without the rest: duplicates within the training rows stay.
+    """
+
+    name: ClassVar[str] = HELD_OUT
+    reasons: ClassVar[Mapping[str, str]] = {
+        "duplicate_held_out": "a training row whose question is in a held-out split"
+    }
+
+    def __init__(self) -> None:
+        self._exact: CorpusStep = importlib.import_module(REGISTRY).find(EXACT)()
+
+    def signatures(self, rows: Sequence[Row]) -> Signatures:
+        """Those of `exact_duplicates`, and which rows are held out."""
+        held_out = np.array([split_of(row) != "train" for row in rows], dtype=bool)
+        return {**self._exact.signatures(rows), HELD_OUT: held_out}
+
+    def resolve(
+        self, signatures: Signatures, ids: Sequence[str], fetch: Fetch | None = None
+    ) -> dict[str, Finding]:
+        """Findings on rows for which a held-out row stands."""
+        held_out = {ids[at] for at in np.flatnonzero(signatures[HELD_OUT])}
+        if not held_out or len(held_out) == len(ids):
+            return {}
+        return {
+            row_id: Finding("duplicate_held_out", finding.detail, finding.action, finding.evidence)
+            for row_id, finding in self._exact.resolve(signatures, ids, fetch).items()
+            if finding.action == "drop" and finding.evidence.get("kept") in held_out
+        }
+
+
 def _class(name: str) -> Any:
     """The class or factory of a name."""
+    if name == HELD_OUT:
+        return HeldOut
     if ".py:" not in name:
         return importlib.import_module(REGISTRY).find(name)
     where, _, attribute = name.rpartition(":")
@@ -84,6 +125,39 @@ def load_steps(text: str) -> tuple[Any, ...]:
 def _loaded(text: str) -> tuple[Any, ...]:
     """Some hold a tokenizer or an index, so they are kept."""
     return tuple(_load(name, options) for name, options in json.loads(text).items())
+
+
+def with_decontamination(
+    named: Mapping[str, Mapping[str, Any]], folder: Path | None
+) -> dict[str, dict[str, Any]]:
+    """The steps with comparison against evaluation sets and test rows first, unless named."""
+    steps = {name: dict(options) for name, options in named.items()}
+    first: dict[str, dict[str, Any]] = {}
+    if DECONTAMINATION not in steps:
+        first[DECONTAMINATION] = {"folders": [str(folder)]} if folder else {}
+    if EXACT not in steps:
+        first[HELD_OUT] = {}
+    return {**first, **steps}
+
+
+def evaluation_sets(
+    steps: Steps,
+) -> tuple[dict[str, int], list[str], str] | None:
+    """What the rows will be compared with; None without decontamination.
+
+    Returns:
+        Questions of each set, the sets that are not on this machine, and a hash of all questions.
+    """
+    if DECONTAMINATION not in steps.filters:
+        return None
+    step = load_steps(json.dumps({DECONTAMINATION: steps.filters[DECONTAMINATION]}))[0]
+    digest = hashlib.sha256()
+    sets = importlib.import_module("data_prep.decontaminate.sets")
+    names = dict.fromkeys((*step.sets, *step.own))
+    items, counts, missing = sets.load_sets(names, step.folders, step.own, cache=step.cache)
+    for item in items:
+        digest.update(f"{item.set}\0{item.id}\0{item.text}\0".encode("utf-8", "replace"))
+    return counts, missing, digest.hexdigest()
 
 
 def sort_steps(named: Mapping[str, Mapping[str, Any]]) -> Steps:
