@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from conf.errors import ConfigError, DataError
 
@@ -46,6 +46,11 @@ class Replay(BaseModel):
 
     share: float = Field(ge=0.01, le=0.05)
     sources: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
 
 
 class MixSpec(BaseModel):
@@ -229,13 +234,7 @@ def plan_mix(supplies: Sequence[Supply], spec: MixSpec, most: int | None = None)
     parts = shares(supplies, spec)
     limits = {one.source: _limit(one, spec) for one in supplies}
     bounds = [limits[name] / part for name, part in parts.items() if part]
-    largest = int(min(bounds)) + len(parts) if bounds else 0
-
-    def fits(total: int) -> bool:
-        return all(count <= limits[name] for name, count in apportion(parts, total).items())
-
-    while largest and not fits(largest):  # a few steps: rounding moves a count by less than one
-        largest -= 1
+    largest = int(min(bounds)) if bounds else 0  # no count can be rounded past its limit then
     total = spec.total if spec.total is not None else largest
     total = total if most is None else min(total, most)
     if total > largest:

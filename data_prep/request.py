@@ -84,6 +84,11 @@ class Request(BaseModel):
     engine: EngineName = "local"
     shard_rows: int = Field(default=SHARD_ROWS, ge=1)
 
+    @field_validator("kinds", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
+
     @field_validator("filters", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
