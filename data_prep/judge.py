@@ -32,7 +32,7 @@ from data_prep.filters.base import (
 )
 from data_prep.licence import licence_verdict
 from data_prep.mix_order import hash_text
-from data_prep.parts import Part, batches, ids_of, read_arrow, rows_of, write_arrow
+from data_prep.parts import Part, batches, ids_of, licences_of, read_arrow, rows_of, write_arrow
 from data_prep.rows import meta
 from data_prep.steps import load_steps
 from data_prep.work import put
@@ -62,8 +62,10 @@ class Judge:
         path = verdict_path(Path(self.folder), part)
         if path.exists():
             return str(path)
-        rows = rows_of(part)
-        kept = np.ones(len(rows), dtype=bool)
+        ids, licences = ids_of(part).to_pylist(), licences_of(part)
+        kept = np.ones(part.rows, dtype=bool)
+        needed = self.commercial or self.measure is not None or self.filters != "{}"
+        rows = rows_of(part) if needed else []
         lines: list[str] = []
         dropped: Counter[str] = Counter()
         flagged: Counter[str] = Counter()
@@ -82,8 +84,11 @@ class Judge:
             for chosen in batches(np.flatnonzero(kept).tolist(), BATCH_ROWS):
                 at = list(chosen)
                 note(one.name, at, one.judge([rows[index] for index in at]))
-        licences = Counter(meta(row).licence for row in rows)
-        _save(path, rows, kept, self.measure, lines, dropped, flagged, licences)
+        columns = {"hash": np.array([hash_text(one) for one in ids], dtype=np.uint64), "kept": kept}
+        if self.measure is not None:
+            columns["measure"] = np.array([measure_of(row, self.measure) for row in rows])
+        counts = {"dropped": dropped, "flagged": flagged, "licences": licences}
+        _save(path, columns, lines, counts)
         return str(path)
 
 
@@ -129,25 +134,14 @@ def measure_of(row: Row, name: str) -> float:
 
 def _save(
     path: Path,
-    rows: Sequence[Row],
-    kept: npt.NDArray[np.bool_],
-    measure: str | None,
+    columns: Mapping[str, npt.NDArray[Any]],
     lines: Sequence[str],
-    dropped: Mapping[str, int],
-    flagged: Mapping[str, int],
-    licences: Mapping[str, int],
+    counts: Mapping[str, Mapping[str, int]],
 ) -> None:
     import pyarrow as pa
 
     put(path.with_suffix(".jsonl"), "".join(f"{line}\n" for line in lines).encode())
-    columns = {
-        "hash": np.array([hash_text(id_of(row)) for row in rows], dtype=np.uint64),
-        "kept": kept,
-    }
-    if measure is not None:
-        columns["measure"] = np.array([measure_of(row, measure) for row in rows], dtype=np.float64)
-    counts = {"dropped": dropped, "flagged": flagged, "licences": licences}
-    table = pa.table(columns).replace_schema_metadata({"counts": json.dumps(counts)})
+    table = pa.table(dict(columns)).replace_schema_metadata({"counts": json.dumps(counts)})
     write_arrow(path, table)  # last: it says that the part is judged
 
 

@@ -145,14 +145,25 @@ def rows_of(part: Part) -> list[dict[str, Any]]:
     return from_table(part.kind, read_arrow(part.path))
 
 
-def ids_of(part: Part) -> pa.ChunkedArray:
-    """A part's ids."""
+def _column(part: Part, name: str) -> pa.ChunkedArray:
+    """One of the fields that every row has."""
     import pyarrow.compute as pc
 
     table = read_arrow(part.path)
     if part.kind == "rl":
-        return pc.struct_field(table.column("extra_info"), "id")
-    return table.column("id")
+        return pc.struct_field(table.column("extra_info"), name)
+    return table.column(name)
+
+
+def ids_of(part: Part) -> pa.ChunkedArray:
+    """A part's ids."""
+    return _column(part, "id")
+
+
+def licences_of(part: Part) -> dict[str, int]:
+    """How many of a part's rows state each licence."""
+    counts = _column(part, "licence").value_counts().to_pylist()
+    return {str(one["values"]): int(one["counts"]) for one in counts}
 
 
 def unique_ids(hashes: Sequence[np.ndarray], labels: Sequence[str]) -> None:

@@ -187,8 +187,7 @@ def parse(mapping: Mapping[str, Any], self_splitting: frozenset[str]) -> Asked:
         key = next(iter(own))
         raise _unknown(key, known, f'source=[{{"name": …, "options": {{"{key}": …}}}}]')
     if own:
-        nested = own.pop("options", None) or {}
-        items[0]["options"] = {**nested, **own, **items[0].get("options", {})}
+        items[0]["options"] = {**own, **items[0].get("options", {})}
     return Asked(_validated({**values, "source": items}), None)
 
 

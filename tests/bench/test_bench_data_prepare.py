@@ -1,0 +1,143 @@
+"""`make bench`: GSM8K to verl's rows, against `datasets.map` building the same rows; a mix's memory.
+
+Each side runs in a process of its own, in turns, and writes Parquet: RL and SFT rows of both
+splits. Printed as one JSON line: seconds from start to end, seconds without the imports, CPU
+seconds, peak resident memory. The rows of both sides are compared, so neither can be fast by doing
+less. Nothing here fails on a slow machine: what is compared are ratios in one run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from data_prep.sources.gsm8k import INSTRUCTION
+
+ROOT = Path(__file__).resolve().parents[2]
+GSM8K = ROOT.parent / "shared" / "data" / "gsm8k"
+ROUNDS = 5
+
+OURS = """
+import sys, time
+from data_prep.prepare import prepare
+import pyarrow.parquet
+began = time.perf_counter()
+prepare({"source": "gsm8k", "local": sys.argv[1], "out": sys.argv[2], "reward": REWARD})
+print(time.perf_counter() - began)
+"""
+THEIRS = """
+import re, sys, time
+import datasets
+began = time.perf_counter()
+datasets.disable_progress_bars()
+local, out, cache = sys.argv[1:]
+files = {"train": f"{local}/train.jsonl.gz", "test": f"{local}/test.jsonl"}
+data = datasets.load_dataset("json", data_files=files, cache_dir=cache)
+
+def rl(example, index, split):
+    gold = re.search(r"####\\s*(\\S[^\\n]*?)\\s*$", example["answer"])[1]
+    return {
+        "prompt": [{"role": "user", "content": example["question"] + " " + INSTRUCTION}],
+        "data_source": "openai/gsm8k",
+        "ability": "math",
+        "reward_model": {"style": "rule", "ground_truth": re.sub(r"(?<=\\d),(?=\\d{3})", "", gold)},
+        "extra_info": {"split": split, "index": str(index), "id": f"openai/gsm8k/{split}/{index}",
+                       "licence": "MIT", "source": "openai/gsm8k"},
+    }
+
+def sft(example, index, split):
+    answer = re.sub(r"<<[^<>]*>>", "", example["answer"])
+    prompt = example["question"] + " " + INSTRUCTION
+    return {
+        "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}],
+        "id": f"openai/gsm8k/sft_{split}/{index}", "source": "openai/gsm8k", "licence": "MIT",
+        "split": split, "index": str(index),
+    }
+
+for split in ("train", "test"):
+    for function, name in ((rl, split), (sft, f"sft_{split}")):
+        made = data[split].map(function, with_indices=True, fn_kwargs={"split": split},
+                               remove_columns=["question", "answer"])
+        made.to_parquet(f"{out}/{name}.parquet")
+print(time.perf_counter() - began)
+"""
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(1200)]
+
+
+def run(code: str, *arguments: Path) -> dict[str, float]:
+    """One process: what it cost."""
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert child.stdout is not None
+    said = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    assert status == 0, said
+    return {
+        "seconds": time.perf_counter() - began,
+        "converting_s": float(said.split()[-1]),
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "peak_mb": usage.ru_maxrss / 1024,
+    }
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    """Whether two values agree, nulls and absent fields being one."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return all(same(ours.get(key), theirs.get(key)) for key in ours.keys() | theirs.keys())
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    return bool(ours == theirs)
+
+
+@pytest.mark.skipif(not GSM8K.is_dir(), reason="no GSM8K here")
+def test_gsm8k_against_datasets_map(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    theirs_code = THEIRS.replace("INSTRUCTION", repr(INSTRUCTION))
+    sides: dict[str, list[dict[str, float]]] = {"ours": [], "ours_checked": [], "map": []}
+    for n in range(ROUNDS):
+        (tmp_path / f"map{n}").mkdir()
+        sides["ours"].append(run(OURS.replace("REWARD", "None"), GSM8K, tmp_path / f"ours{n}"))
+        sides["ours_checked"].append(
+            run(OURS.replace("REWARD", "'math'"), GSM8K, tmp_path / f"checked{n}")
+        )
+        sides["map"].append(run(theirs_code, GSM8K, tmp_path / f"map{n}", tmp_path / f"cache{n}"))
+    for name in ("train", "test", "sft_train", "sft_test"):
+        ours, theirs = (
+            pq.read_table(tmp_path / f"{side}0" / f"{name}.parquet").to_pylist()
+            for side in ("ours", "map")
+        )
+        assert len(ours) == len(theirs) and all(map(same, ours, theirs))
+    median = {
+        side: {key: statistics.median(one[key] for one in runs) for key in runs[0]}
+        for side, runs in sides.items()
+    }
+    ratios = {
+        f"{key}_{side}": round(
+            statistics.median(
+                theirs[key] / ours[key]
+                for ours, theirs in zip(sides[side], sides["map"], strict=True)
+            ),
+            2,
+        )
+        for key in ("seconds", "converting_s", "cpu_s", "peak_mb")
+        for side in ("ours", "ours_checked")
+    }
+    shown = {side: {k: round(v, 2) for k, v in one.items()} for side, one in median.items()}
+    print("\nBENCH " + json.dumps({"what": "GSM8K against datasets.map", **shown, **ratios}))
+    assert ratios["cpu_s_ours"] >= 1 and ratios["peak_mb_ours"] > 1
