@@ -232,7 +232,7 @@ def test_two_problems_of_math_are_in_both_splits() -> None:
     both = asked[0].keys() & asked[1].keys()
     assert sorted(key[:30] for key in both) == [
         "Aparabolawithequation$y=x^2+bx",
-        "Thepoints$(0,0)\\,$,$(a,11)\\,$",
+        "Thepoints$(0,0)\\,$,$(a,11)\\,$,",
     ]
     assert all(asked[0][key] == asked[1][key] for key in both)
 
