@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
 
 from conf.errors import DataError
 from data_prep.rows_chat import ROLES, Message, Tool, checked_messages, checked_tools, text
-from data_prep.rows_schema import KINDS, Kind, rl_schema, sft_schema
+from data_prep.rows_schema import KINDS, META, Kind, rl_schema, sft_schema
 
 __all__ = [
     "KINDS",
@@ -130,7 +131,8 @@ class RewardPairRow(_Meta):
     rejected: str
 
 
-class Meta(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Meta:
     """What every row has, wherever its kind keeps it."""
 
     id: str
@@ -147,13 +149,13 @@ def meta(row: Mapping[str, Any]) -> Meta:
         DataError: one of them is missing.
     """
     holder = row["extra_info"] if "reward_model" in row else row
-    missing = [name for name in Meta._fields if holder.get(name) is None]
+    missing = [name for name in META if holder.get(name) is None]
     if missing:
         raise DataError(
             f"row {holder.get('id') or '?'}: no {', '.join(missing)}",
             fix="make rows with the builders of data_prep.rows",
         )
-    return Meta(*(holder[name] for name in Meta._fields))
+    return Meta(**{name: holder[name] for name in META})
 
 
 def _checked_meta(id: str, source: str, licence: str, split: str, index: object) -> _Meta:
@@ -282,7 +284,7 @@ def sft_row(
     checked = checked_messages(messages, id, "messages")
     if all(message["role"] != "assistant" for message in checked):
         raise DataError(f"row {id}, column messages: no assistant turn, so nothing to learn")
-    row = SftRow(messages=checked, **common)
+    row = SftRow(messages=checked, **common)  # type: ignore[typeddict-item]
     if tools:
         row["tools"] = checked_tools(tools, id)
     if enable_thinking is not None:

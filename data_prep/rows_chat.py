@@ -6,6 +6,7 @@ The template's own idea of a chat (who may follow whom) is not known here.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NotRequired, TypedDict
@@ -121,14 +122,26 @@ def _calls(value: object, role: str, row: str, where: str) -> list[dict[str, Any
         raise DataError(f"row {row}, column {where}: a {role} calls no tools")
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise DataError(f"row {row}, column {where}: got {value!r:.60}, need a list")
-    for call in value:
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            raise DataError(
-                f"row {row}, column {where}: got {call!r:.60}, need "
-                '{"type": "function", "function": {"name": …, "arguments": {…}}}'
-            )
-    return [dict(call) for call in value]
+    return [_call(call, row, where) for call in value]
+
+
+def _call(call: Any, row: str, where: str) -> dict[str, Any]:
+    """One call; its arguments as an object, since a template that prints JSON text escapes it."""
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise DataError(
+            f"row {row}, column {where}: got {call!r:.60}, need "
+            '{"type": "function", "function": {"name": …, "arguments": {…}}}'
+        )
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments or "{}")
+        except ValueError as error:
+            raise DataError(f"row {row}, column {where}: arguments are no JSON: {error}") from error
+    if not isinstance(arguments, Mapping):
+        raise DataError(f"row {row}, column {where}: arguments are {arguments!r:.40}, need {{…}}")
+    return {**call, "function": {**function, "arguments": dict(arguments)}}
 
 
 def _weigh(message: Message, value: Mapping[str, Any], row: str, where: str) -> None:

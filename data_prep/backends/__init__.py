@@ -1,1 +1,1 @@
-"""The modules of data preparation that may reach Ray, torch or transformers."""
+"""The modules that reach a heavy library: verl's dataset classes, Ray, models. Imported by name."""

@@ -223,11 +223,14 @@ def _calls(content: Any, where: str) -> list[dict[str, Any]]:
     except ValueError as error:
         raise Lack("broken_tool_call", f"{where}: {error}") from error
     calls = found if isinstance(found, list) else [found]
-    return [
-        call if isinstance(call, Mapping) and "function" in call
-        else {"type": "function", "function": call}
-        for call in calls
-    ]  # fmt: skip
+    return [_function(call) for call in calls]
+
+
+def _function(found: Any) -> dict[str, Any]:
+    """A bare function as OpenAI's object around it."""
+    if isinstance(found, Mapping) and "function" in found:
+        return dict(found)
+    return {"type": "function", "function": found}
 
 
 def check_turns(turns: Sequence[Mapping[str, Any]]) -> None:
@@ -261,8 +264,4 @@ def tools(found: Any, where: str) -> list[dict[str, Any]] | None:
             raise Lack("broken_tools", f"{where}: {error}") from error
     if not isinstance(found, Sequence):
         raise DataError(f"{where}: tools are {found!r:.60}, need a list")
-    return [
-        tool if isinstance(tool, Mapping) and "function" in tool
-        else {"type": "function", "function": tool}
-        for tool in found
-    ] or None  # fmt: skip
+    return [_function(tool) for tool in found] or None

@@ -59,7 +59,7 @@ class Hub(BaseModel):
 
     id: str
     config: str | None = None
-    splits: dict[Split, str] = Field(default_factory=lambda: {"train": "train"})
+    splits: dict[Split, str] = {"train": "train"}
     files: dict[Split, str] | None = None
 
 

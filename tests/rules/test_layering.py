@@ -40,6 +40,7 @@ OURS = {
 # Where the heavy libraries may be reached, as path patterns, and which of them.
 HEAVY_ALLOWED = {
     "rewards/verl_manager.py": {"torch", "verl", "tensordict"},
+    "data_prep/backends/verl_*.py": {"torch", "verl"},  # subclasses of verl's dataset classes
     "data_prep/backends/*.py": {"ray", "torch", "transformers"},
     "eval/generate*.py": {"ray", "torch", "transformers", "vllm"},
     "launch/bridge/*.py": HEAVY,
