@@ -33,7 +33,7 @@ from data_prep.filters.base import (
     split_of,
     text_of,
 )
-from data_prep.filters.text import normal_form, numbers_of
+from data_prep.filters.text import normal_form, figures_of
 from rewards.numbers import parse_number
 
 KINDS: Final = ("rl", "sft", "preference")
@@ -95,7 +95,7 @@ def _task(row: Row) -> str:
         return ""
     prompt = text_of(row, "prompt", system=False)
     frame = _DIGITS.sub("0", normal_form(prompt))
-    return f"{frame}\n{' '.join(numbers_of(prompt, spelled=False))}\n{answer}"
+    return f"{frame}\n{' '.join(sorted(figures_of(prompt)))}\n{answer}"
 
 
 class ExactDuplicates(BaseModel):

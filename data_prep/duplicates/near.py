@@ -28,7 +28,7 @@ from data_prep.filters.base import (
     text_of,
 )
 from data_prep.filters.shingles import hash_words, ngrams
-from data_prep.filters.text import numbers_of
+from data_prep.filters.text import figures_of
 
 MARGIN: Final = 0.12  # three standard errors: what the estimate may be off by before it is exact
 FETCH_PAIRS: Final = 4096
@@ -41,8 +41,8 @@ class NearDuplicates(BaseModel):
         threshold: Jaccard similarity from which two rows are near-duplicates.
         ngram: words in an n-gram; a shorter text is one n-gram.
         part: what is compared.
-        numbers: `same`: rows that name different numbers are different tasks, however alike
-            their words; `any`: words alone decide.
+        numbers: `same`: rows whose figures differ, or come in another order, are different tasks,
+            however alike their words; `any`: words alone decide.
         seed: of the sketch.
         action: what happens to all but the first of a group.
     """
@@ -71,7 +71,7 @@ class NearDuplicates(BaseModel):
         table = sketches(grams, self.seed)
         salt = None
         if self.numbers == "same":
-            named = [" ".join(numbers_of(text)) for text in texts]
+            named = [" ".join(figures_of(text)) for text in texts]
             salt = _hash_each(named)
         return {
             "near_bands": band_keys(table, rows_per_band(self.threshold), salt),
