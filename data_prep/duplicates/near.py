@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from data_prep.duplicates.keep import choose, preference
 from data_prep.duplicates.lsh import band_keys, pairs, rows_per_band
@@ -21,6 +21,7 @@ from data_prep.filters.base import (
     Action,
     Fetch,
     Finding,
+    Options,
     Part,
     Row,
     Signatures,
@@ -34,7 +35,7 @@ MARGIN: Final = 0.12  # three standard errors: what the estimate may be off by b
 FETCH_PAIRS: Final = 4096
 
 
-class NearDuplicates(BaseModel):
+class NearDuplicates(Options):
     """The step `near_duplicates`.
 
     Attributes:
@@ -47,7 +48,6 @@ class NearDuplicates(BaseModel):
         action: what happens to all but the first of a group.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: ClassVar[str] = "near_duplicates"
     reasons: ClassVar[Mapping[str, str]] = {
         "duplicate_near": "shares most of its word n-grams with a row that is kept",
@@ -72,7 +72,7 @@ class NearDuplicates(BaseModel):
         salt = None
         if self.numbers == "same":
             named = [" ".join(figures_of(text)) for text in texts]
-            salt = _hash_each(named)
+            salt = hash_each(named)
         return {
             "near_bands": band_keys(table, rows_per_band(self.threshold), salt),
             "near_checks": checks(table),
@@ -136,7 +136,7 @@ class NearDuplicates(BaseModel):
         return findings
 
 
-def _hash_each(texts: Sequence[str]) -> np.ndarray:
+def hash_each(texts: Sequence[str]) -> np.ndarray:
     """One 64-bit value a text, the same everywhere."""
     from hashlib import blake2b
 

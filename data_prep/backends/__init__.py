@@ -1,0 +1,1 @@
+"""The modules of data preparation that may reach Ray, torch or transformers."""
