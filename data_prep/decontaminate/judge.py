@@ -15,18 +15,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from data_prep.decontaminate.index import Index, Match
 from data_prep.decontaminate.paraphrase import Paraphrases
 from data_prep.decontaminate.sets import SETS, Item, SetFiles, load_sets
-from data_prep.filters.base import Action, Finding, Row, split_of, text_of, turns_of
+from data_prep.filters.base import Action, Finding, Options, Row, split_of, text_of, turns_of
 from data_prep.filters.text import words_of
 
 SHOWN = 400  # characters of a text in the evidence
 
 
-class Decontamination(BaseModel):
+class Decontamination(Options):
     """The filter `decontamination`.
 
     Attributes:
@@ -41,7 +41,6 @@ class Decontamination(BaseModel):
         action: what an exact or n-gram match does.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: ClassVar[str] = "decontamination"
     reasons: ClassVar[Mapping[str, str]] = {
         "contaminated_exact": "holds a whole evaluation question, case and punctuation aside",
@@ -71,12 +70,6 @@ class Decontamination(BaseModel):
     @cached_property
     def _paraphrases(self) -> Paraphrases:
         return Paraphrases([item.text for item in self._loaded[0]])
-
-    def __getstate__(self) -> dict[str, object]:
-        """The options alone: a worker builds its own index."""
-        state = super().__getstate__()
-        kept = {k: v for k, v in state["__dict__"].items() if k in type(self).model_fields}
-        return {**state, "__dict__": kept}
 
     @property
     def compared(self) -> dict[str, int]:

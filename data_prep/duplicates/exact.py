@@ -19,13 +19,13 @@ from hashlib import blake2b
 from typing import ClassVar, Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from data_prep.duplicates.keep import preference
 from data_prep.filters.base import (
     Action,
     Fetch,
     Finding,
+    Options,
     Row,
     Signatures,
     gold_of,
@@ -33,7 +33,7 @@ from data_prep.filters.base import (
     split_of,
     text_of,
 )
-from data_prep.filters.text import normal_form, numbers_of
+from data_prep.filters.text import figures_of, normal_form
 from rewards.numbers import parse_number
 
 KINDS: Final = ("rl", "sft", "preference")
@@ -95,10 +95,10 @@ def _task(row: Row) -> str:
         return ""
     prompt = text_of(row, "prompt", system=False)
     frame = _DIGITS.sub("0", normal_form(prompt))
-    return f"{frame}\n{' '.join(numbers_of(prompt, spelled=False))}\n{answer}"
+    return f"{frame}\n{' '.join(sorted(figures_of(prompt)))}\n{answer}"
 
 
-class ExactDuplicates(BaseModel):
+class ExactDuplicates(Options):
     """The step `exact_duplicates`.
 
     Attributes:
@@ -106,7 +106,6 @@ class ExactDuplicates(BaseModel):
         conflicts: what happens to every row of a group that contradicts itself.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: ClassVar[str] = "exact_duplicates"
     reasons: ClassVar[Mapping[str, str]] = {
         "duplicate_exact": "same prompt and answer as a row that is kept",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from data_prep.duplicates.keep import choose, preference
 from data_prep.duplicates.lsh import band_keys, pairs, rows_per_band
@@ -21,6 +21,7 @@ from data_prep.filters.base import (
     Action,
     Fetch,
     Finding,
+    Options,
     Part,
     Row,
     Signatures,
@@ -28,26 +29,25 @@ from data_prep.filters.base import (
     text_of,
 )
 from data_prep.filters.shingles import hash_words, ngrams
-from data_prep.filters.text import numbers_of
+from data_prep.filters.text import figures_of
 
 MARGIN: Final = 0.12  # three standard errors: what the estimate may be off by before it is exact
 FETCH_PAIRS: Final = 4096
 
 
-class NearDuplicates(BaseModel):
+class NearDuplicates(Options):
     """The step `near_duplicates`.
 
     Attributes:
         threshold: Jaccard similarity from which two rows are near-duplicates.
         ngram: words in an n-gram; a shorter text is one n-gram.
         part: what is compared.
-        numbers: `same`: rows that name different numbers are different tasks, however alike
-            their words; `any`: words alone decide.
+        numbers: `same`: rows whose figures differ, or come in another order, are different tasks,
+            however alike their words; `any`: words alone decide.
         seed: of the sketch.
         action: what happens to all but the first of a group.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: ClassVar[str] = "near_duplicates"
     reasons: ClassVar[Mapping[str, str]] = {
         "duplicate_near": "shares most of its word n-grams with a row that is kept",
@@ -71,8 +71,8 @@ class NearDuplicates(BaseModel):
         table = sketches(grams, self.seed)
         salt = None
         if self.numbers == "same":
-            named = [" ".join(numbers_of(text)) for text in texts]
-            salt = _hash_each(named)
+            named = [" ".join(figures_of(text)) for text in texts]
+            salt = hash_each(named)
         return {
             "near_bands": band_keys(table, rows_per_band(self.threshold), salt),
             "near_checks": checks(table),
@@ -136,7 +136,7 @@ class NearDuplicates(BaseModel):
         return findings
 
 
-def _hash_each(texts: Sequence[str]) -> np.ndarray:
+def hash_each(texts: Sequence[str]) -> np.ndarray:
     """One 64-bit value a text, the same everywhere."""
     from hashlib import blake2b
 

@@ -89,14 +89,28 @@ class CorpusStep(Protocol):
         ...
 
 
-class RowFilter(BaseModel):
-    """A `Filter` that looks at one row at a time. Its fields are its options; others are refused.
+class Options(BaseModel):
+    """What a filter or step is made of: typed options, unknown ones refused.
+
+    Pickled, it is its options alone: what it loaded or built (a tokenizer, an index) is made again
+    in the process that it comes to.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        kept = {k: v for k, v in state["__dict__"].items() if k in type(self).model_fields}
+        return {**state, "__dict__": kept}
+
+
+class RowFilter(Options):
+    """A `Filter` that looks at one row at a time. Its fields are its options.
 
     Attributes:
         action: what a finding does to the row.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
     name: ClassVar[str]
     reasons: ClassVar[Mapping[str, str]]
 

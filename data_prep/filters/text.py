@@ -1,9 +1,9 @@
 """How text is compared: normal forms, words, numbers. The one definition that all filters share.
 
 In: a string. Out: `normal_form` (exact duplicates: case, white space, quotes and sentence
-punctuation gone, operators and brackets kept), `plain` and `words_of` (overlap: letters and digits alone),
-`numbers_of` (the numbers a text names, in digits or words). No stemming of languages other than
-English, no semantics.
+punctuation gone, operators and brackets kept), `plain` and `words_of` (overlap: letters and digits
+alone), `figures_of` and `numbers_of` (the numbers a text names). Number words are English; no
+semantics.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def unify(text: str) -> str:
 def normal_form(text: str) -> str:
     """The form in which two texts are exact duplicates.
 
-    Case, white space, quotes and sentence punctuation do not count; digits, decimal points, brackets
-    and operators do: "3+4" and "3-4" are two questions, "8/(4/2)" and "8/4/2" too.
+    Case, white space, quotes and sentence punctuation do not count; digits, decimal points,
+    brackets and operators do: "3+4" and "3-4" are two questions, "8/(4/2)" and "8/4/2" too.
     """
     text = _HYPHEN.sub(" ", _GROUPED.sub("", unify(text)))
     return " ".join(_OPERATOR.sub(r" \1 ", _SENTENCE_MARKS.sub(" ", text)).split())
@@ -85,21 +85,22 @@ def _canonical(number: str) -> str:
     return (whole.lstrip("0") or "0") + (f".{decimals}" if decimals else "")
 
 
-def numbers_of(text: str, *, spelled: bool = True) -> list[str]:
-    """The numbers that a text names, sorted, each as often as it is named.
+def figures_of(text: str) -> list[str]:
+    """The numbers that a text writes in digits, in its order; signs are left aside."""
+    return [_canonical(number) for number in _NUMBER.findall(_GROUPED.sub("", unify(text)))]
 
-    Args:
-        text: any; `1,000`, `1000` and `1000.0` are one number, a sign is left aside.
-        spelled: whether number words (`three`, `twenty-five`, `twice`) count too.
+
+def numbers_of(text: str) -> list[str]:
+    """The numbers that a text names in digits or English words, sorted, as often as named.
+
+    `1,000`, `1000` and `1000.0` are one number; `twenty-five` and `twice` are 25 and 2.
     """
-    text = _GROUPED.sub("", unify(text))
-    found = [_canonical(number) for number in _NUMBER.findall(text)]
-    if spelled:
+    found = figures_of(text)
 
-        def digits(pair: re.Match[str]) -> str:
-            found.append(str(NUMBER_WORDS[pair[1]] + NUMBER_WORDS[pair[2]]))
-            return " "
+    def digits(pair: re.Match[str]) -> str:
+        found.append(str(NUMBER_WORDS[pair[1]] + NUMBER_WORDS[pair[2]]))
+        return " "
 
-        text = _TENS_UNIT.sub(digits, text)
-        found += [str(NUMBER_WORDS[word]) for word in words_of(text) if word in NUMBER_WORDS]
+    text = _TENS_UNIT.sub(digits, unify(text))
+    found += [str(NUMBER_WORDS[word]) for word in words_of(text) if word in NUMBER_WORDS]
     return sorted(found)

@@ -1,0 +1,137 @@
+"""The filter `difficulty`: tasks that the model always or never solves teach it nothing.
+
+In: rows, and solve rates: a field of the row, or a file of graded samples. Out: a finding at the
+bounds and beyond (by default exactly 0 and 1, where every group of rollouts has the same reward
+and so no advantage). The file is JSON lines with `id` and either `rate`, or `acc` (or `correct`, or
+`score`) of one sample, as `eval`'s records have it; a task's rate is the mean over its samples.
+Sampling is not done here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import Field, model_validator
+
+from conf.errors import DataError
+from data_prep.filters.base import Finding, Row, RowFilter, id_of
+
+SAMPLE_FIELDS: Final = ("acc", "correct", "score")
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or a text that is one; None for anything else."""
+    if not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def read_rates(path: Path) -> dict[str, tuple[float, int]]:
+    """Solve rate and number of samples by row id.
+
+    Raises:
+        DataError: the file cannot be read, or a line has no id or no number.
+    """
+    sums: dict[str, list[float]] = {}
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                record = json.loads(line)
+                name = record.get("id", record.get("row_id"))
+                rate = _number(record.get("rate"))
+                samples = _number(record.get("samples")) or 1
+                if rate is None:
+                    found = (_number(record.get(field)) for field in SAMPLE_FIELDS)
+                    rate = next((value for value in found if value is not None), None)
+                if name is None or rate is None:
+                    if record.get("status") in ("verifier_error", "gold_error"):
+                        continue  # says nothing of the model
+                    raise DataError(
+                        f"{path}, line {number}: need id, and rate or one of "
+                        f"{', '.join(SAMPLE_FIELDS)}"
+                    )
+                total = sums.setdefault(str(name), [0.0, 0])
+                total[0] += rate * samples
+                total[1] += samples
+    except OSError as error:
+        raise DataError(f"solve rates {path}: {error.strerror}", fix="rates=FILE.jsonl") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"solve rates {path}, line {number}: no JSON: {error.msg}") from error
+    return {name: (total / count, int(count)) for name, (total, count) in sums.items()}
+
+
+class Difficulty(RowFilter):
+    """The filter `difficulty`.
+
+    Attributes:
+        field: where a row says its solve rate: of the row or of its `extra_info`.
+        rates: file of graded samples; it wins over the field.
+        low: rates up to this are dropped.
+        high: rates from this on are dropped.
+        min_samples: a rate from fewer samples decides nothing (file only).
+        unknown: what happens to rows without a rate.
+    """
+
+    name: ClassVar[str] = "difficulty"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "never_solved": "the model's solve rate is at the lower bound",
+        "always_solved": "the model's solve rate is at the upper bound",
+        "rate_unknown": "the row has no solve rate",
+    }
+
+    field: str = "solve_rate"
+    rates: Path | None = None
+    low: float = Field(default=0.0, ge=0, le=1)
+    high: float = Field(default=1.0, ge=0, le=1)
+    min_samples: int = Field(default=1, ge=1)
+    unknown: Literal["keep", "flag", "drop"] = "keep"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Difficulty:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        return self
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[float, int]]:
+        return {} if self.rates is None else read_rates(self.rates)
+
+    def _rate(self, row: Row) -> tuple[float, str] | None:
+        """The row's solve rate and where it is from."""
+        known = self._known.get(id_of(row))
+        if known is not None and known[1] >= self.min_samples:
+            return known[0], f"{known[1]} samples"
+        extra: Any = row.get("extra_info")
+        for holder in (row, extra):
+            rate = _number(holder.get(self.field)) if isinstance(holder, Mapping) else None
+            if rate is not None:
+                if not 0 <= rate <= 1:
+                    raise DataError(
+                        f"row {id_of(row)}: {self.field} is {rate:g}, need a share from 0 to 1",
+                        fix="divide percentages by 100",
+                    )
+                return rate, self.field
+        return None
+
+    def judge_row(self, row: Row) -> Finding | None:
+        """Its rate against the bounds."""
+        found = self._rate(row)
+        if found is None:
+            return None if self.unknown == "keep" else Finding("rate_unknown", "", self.unknown)
+        rate, source = found
+        if rate <= self.low:
+            return self.found("never_solved", f"{rate:.3f} ({source}), bound {self.low:g}")
+        if rate >= self.high:
+            return self.found("always_solved", f"{rate:.3f} ({source}), bound {self.high:g}")
+        return None
