@@ -77,20 +77,25 @@ def look_up(item: Item, request: Request) -> Opened:
 
 
 def _declared(item: Item) -> Declaration:
+    """The declaration of an item.
+
+    Raises:
+        ConfigError: there is none, or the item has keys, which only sources in code know.
+    """
+    ours = item.name in declared_names() or item.name.endswith((".yaml", ".yml"))
+    if not ours:
+        near = nearest(item.name, known_sources())
+        raise ConfigError(
+            f"no source named {item.name!r}",
+            fix=f"{near} (or path/to/mine.yaml, path/to/file.py:function)",
+        )
+    declared = declaration(item.name)
     if item.options:
         raise ConfigError(
             f"source {item.name} is a declaration and has no key {next(iter(item.options))!r}",
-            fix="write a declaration of your own, or mix.caps for its size",
+            fix="mix.caps for its size, or a declaration of your own",
         )
-    try:
-        return declaration(item.name)
-    except ConfigError as error:
-        if item.name in declared_names() or item.name.endswith((".yaml", ".yml")):
-            raise
-        raise ConfigError(
-            f"no source named {item.name!r}",
-            fix=f"{nearest(item.name, known_sources())} (or path/to/mine.yaml, file.py:function)",
-        ) from error
+    return declared
 
 
 def _declared_rows(item: Item, kinds: Sequence[str], tally: Tally) -> Iterator[Intake]:

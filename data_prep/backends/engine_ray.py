@@ -9,6 +9,7 @@ limits what is in flight; nothing distributed is done here.
 from __future__ import annotations
 
 import functools
+import logging
 import pickle
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +56,7 @@ class RayEngine:
         except BaseException:
             self.close()
             raise
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each stage at length
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
