@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 import ray
 import ray.data
-import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from conf.errors import DataError, TemperError
@@ -29,8 +28,14 @@ PACKAGES = ("conf", "rewards", "data_prep")
 
 
 def _apply(row: dict[str, Any], function: Callable[[Any], Any]) -> dict[str, Any]:
-    """One input as Ray Data carries it: pickled, since a result may be any object."""
-    return {"result": pickle.dumps(function(pickle.loads(row["input"])))}
+    """One input as Ray Data carries it: pickled, since a result may be any object.
+
+    An error of ours is a result too: Ray would wrap it several times over.
+    """
+    try:
+        return {"result": pickle.dumps(function(pickle.loads(row["input"]))), "failed": False}
+    except TemperError as error:
+        return {"result": pickle.dumps(error), "failed": True}
 
 
 def _sees(token: str) -> bool:
@@ -83,34 +88,20 @@ class RayEngine:
         """Map the function over the inputs, one task each.
 
         Raises:
-            TemperError: the function's own, unwrapped.
+            TemperError: the function's own.
         """
         if not inputs:
             return
         items = [{"input": pickle.dumps(one)} for one in inputs]
         rows = ray.data.from_items(items, override_num_blocks=len(items))
         rows = rows.map(functools.partial(_apply, function=function))
-        try:
-            for row in rows.iter_rows():
-                yield pickle.loads(row["result"])
-        except ray.exceptions.RayTaskError as error:
-            cause = _own_error(error)
-            if cause is None:
-                raise
-            raise cause from error
+        for row in rows.iter_rows():
+            result = pickle.loads(row["result"])
+            if row["failed"]:
+                raise result
+            yield result
 
     def close(self) -> None:
         """Stop Ray if it was started here."""
         if self._started:
             ray.shutdown()
-
-
-def _own_error(error: BaseException | None) -> TemperError | None:
-    """The error of ours that Ray wrapped, if there is one."""
-    seen = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, TemperError):
-            return type(error)(error.message, error.fix)
-        error = getattr(error, "cause", None) or error.__cause__
-    return None
