@@ -1,4 +1,4 @@
-"""`make bench`: GSM8K to verl's rows, against `datasets.map` building the same rows; a mix's memory.
+"""`make bench`: GSM8K to verl's rows, against `datasets.map` building the same rows.
 
 Each side runs in a process of its own, in turns, and writes Parquet: RL and SFT rows of both
 splits. Printed as one JSON line: seconds from start to end, seconds without the imports, CPU

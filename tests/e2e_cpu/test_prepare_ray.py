@@ -22,12 +22,14 @@ def rows(spec):
     for split, n in (("train", 4000), ("test", 50)):
         for i in range(n):
             text = f"{split} {i % 3850} of {i % 7} and {i % 11}"
-            yield {"split": split, "prompt": text, "gold": str(i % 3850), "answer": f"#### {i % 3850}"}
+            gold = str(i % 3850)
+            yield {"split": split, "prompt": text, "gold": gold, "answer": f"#### {gold}"}
 """
 FILTER = """
 import os
 from pathlib import Path
 import ray
+from conf.errors import DataError
 from data_prep.filters.base import RowFilter, text_of
 
 class Odd(RowFilter):
@@ -44,7 +46,7 @@ class Odd(RowFilter):
     def judge_row(self, row):
         number = int(text_of(row, "prompt").split()[1])
         if number == 3849 and Path(self.seen, "broken").exists():
-            raise __import__("conf.errors").errors.DataError("planted", "none")
+            raise DataError("planted", "none")
         return self.found("odd") if number % 2 else None
 """
 
@@ -95,6 +97,6 @@ def test_two_nodes_write_what_one_process_writes(
     assert len(list(seen.iterdir())) == 2
 
     (seen / "broken").touch()
-    with pytest.raises(DataError, match="^planted"):
+    with pytest.raises(DataError, match=r"^planted"):
         prepare({**spec, "engine": "ray", "seed": 2, "out": tmp_path / "broken"})
     assert not (tmp_path / "broken").exists()
