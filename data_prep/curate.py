@@ -98,13 +98,15 @@ class ReadSource:
         return read
 
 
-def _watched(label: str, things: Iterable[Thing], total: int, unit: str = "parts") -> list[Thing]:
-    """All of them, with progress."""
-    progress = Progress(label, total, unit=unit)
+def _watched(label: str, things: Iterable[Thing], sizes: Sequence[int]) -> list[Thing]:
+    """All of them, with progress in rows."""
+    progress = Progress(label, sum(sizes))
     found = []
-    for thing in things:
+    done = 0
+    for thing, size in zip(things, sizes, strict=True):
         found.append(thing)
-        progress.show(len(found))
+        done += size
+        progress.show(done)
     progress.end()
     return found
 
@@ -221,10 +223,11 @@ class _Run:
         task = Judge(
             str(judged),
             json.dumps(self.steps.filters),
+            self.request.test_filters,
             _measure(self.request),
             self.request.commercial,
         )
-        _watched("judging", self.engine.run(task, parts), len(parts))
+        _watched("judging", self.engine.run(task, parts), [part.rows for part in parts])
         corpora: dict[Kind, Corpus] = {}
         labels = [one.label for one in self.opened]
         with (self.work / FINAL / FINDINGS).open("w", encoding="utf-8") as findings:
@@ -241,7 +244,8 @@ class _Run:
                     continue
                 named = json.dumps(self.steps.corpus)
                 sign = Sign(str(signed), str(judged), named)
-                made = _watched(f"signing {kind}", self.engine.run(sign, mine), len(mine))
+                sizes = [part.rows for part in mine]
+                made = _watched(f"signing {kind}", self.engine.run(sign, mine), sizes)
                 for line in resolve_steps(corpus, named, made):
                     findings.write(f"{line}\n")
         if not (self.work / FINAL / FINDINGS).stat().st_size:
@@ -267,18 +271,17 @@ class _Run:
         for kind, corpus in corpora.items():
             each = shard_rows(corpus, request.shard_rows)
             for split in SPLITS:
-                arranged = arrange(
-                    corpus, split, self._groups(), request.mix, request.seed, kind, request.dry_run
-                )
+                name = stem(kind, split)
+                arranged = self._arrange(corpus, kind, split)
                 if not len(arranged.rows):
                     continue
-                name = stem(kind, split)
                 names = shard_names(name, len(arranged.rows), each)
                 task = WriteShard(str(final), kind, request.jsonl)
                 buckets = gather(corpus, arranged.rows, kind, names, each, scratch)
                 paths = [str(path) for path in buckets]
                 label = f"writing {name}"
-                for file, rows in _watched(label, self.engine.run(task, paths), len(paths)):
+                sizes = [min(each, len(arranged.rows) - n * each) for n in range(len(names))]
+                for file, rows in _watched(label, self.engine.run(task, paths), sizes):
                     files[file] = file_entry(final / file, rows)
                     lines = (final / file).with_suffix(".jsonl")
                     if request.jsonl:
@@ -288,6 +291,16 @@ class _Run:
         if not files:
             raise DataError("no row passed the filters", fix=f"see the reasons in {self.work}")
         return files, mixes
+
+    def _arrange(self, corpus: Corpus, kind: Kind, split: str) -> Arranged:
+        """The rows of a file; what cannot be says which file it was."""
+        mix, seed, most = self.request.mix, self.request.seed, self.request.dry_run
+        try:
+            return arrange(corpus, split, self._groups(), mix, seed, kind, most)
+        except (ConfigError, DataError) as error:
+            others = "" if self.request.kinds else f" (kinds=… leaves {kind} rows out)"
+            said = f"{stem(kind, split)}: {error.message}{others}"
+            raise type(error)(said, error.fix) from error
 
     def _mix_entry(self, arranged: Arranged) -> MixEntry:
         rows = len(arranged.rows)

@@ -13,7 +13,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,12 +48,14 @@ class Judge:
     Attributes:
         folder: where verdicts go.
         filters: their names and options, as JSON.
+        on_test: names of those that may drop test rows; the others' findings are flags there.
         measure: field to sort by later; None: nothing.
         commercial: drop rows whose own licence does not permit commercial use.
     """
 
     folder: str
     filters: str
+    on_test: tuple[str, ...]
     measure: str | None
     commercial: bool
 
@@ -74,6 +76,8 @@ class Judge:
             for at, finding in zip(rows_at, findings, strict=True):
                 if finding is None:
                     continue
+                if part.split != "train" and name not in (*self.on_test, "licence"):
+                    finding = replace(finding, action="flag")
                 lines.append(finding_line(name, rows[at], finding))
                 (dropped if finding.action == "drop" else flagged)[finding.reason] += 1
                 kept[at] = kept[at] and finding.action != "drop"

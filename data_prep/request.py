@@ -55,6 +55,9 @@ class Request(BaseModel):
         local: where to read: one place for one source, or a mapping by source.
         kinds: kinds of rows to write (`rl`, `sft`, `preference`, `reward_pairs`); None: all.
         filters: filters by name, or name → options, in the order in which they judge.
+        test_filters: those of the filters that may drop test rows as well: the ones that say that a
+            row cannot be used at all. What others find in test rows is flagged: a test set thinned
+            by quality or difficulty gives another score.
         decontaminate: drop training rows that are in an evaluation set, or in the test rows of
             this preparation. None: yes, unless it is a plain conversion.
         eval_sets: folder of evaluation sets to decontaminate against; None: test rows alone.
@@ -75,6 +78,7 @@ class Request(BaseModel):
     seed: int = Field(default=1, ge=0)
     kinds: tuple[str, ...] | None = None
     filters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    test_filters: tuple[str, ...] = ("gold", "length")
     decontaminate: bool | None = None
     eval_sets: Path | None = None
     mix: MixSpec | None = None
@@ -84,7 +88,7 @@ class Request(BaseModel):
     engine: EngineName = "local"
     shard_rows: int = Field(default=SHARD_ROWS, ge=1)
 
-    @field_validator("kinds", mode="before")
+    @field_validator("kinds", "test_filters", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
         return value.split(",") if isinstance(value, str) else value
@@ -119,7 +123,7 @@ class Asked(NamedTuple):
 _BESIDE: Final = ("commercial", "jsonl")
 # Keys that make it a preparation of the whole kind.
 _WHOLE: Final = (
-    "kinds", "filters", "decontaminate", "eval_sets", "mix", "dry_run", "engine", "shard_rows",
+    "kinds", "filters", "test_filters", "decontaminate", "eval_sets", "mix", "dry_run", "engine", "shard_rows",
 )  # fmt: skip
 
 

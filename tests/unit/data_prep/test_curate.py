@@ -92,21 +92,30 @@ def test_every_row_is_accounted_for(tmp_path: Path, sources: dict[str, Any]) -> 
     assert manifest.sources is not None and manifest.flagged is not None
     entry = manifest.sources["big"]
     assert entry.rows_in == {"train": 300, "test": 10, "sft_train": 300, "sft_test": 10}
-    assert entry.rows_kept == {"train": 150, "test": 5, "sft_train": 150, "sft_test": 5}
-    assert entry.rows_dropped == {"odd": 310}
+    assert entry.rows_kept == {"train": 150, "test": 10, "sft_train": 150, "sft_test": 10}
+    assert entry.rows_dropped == {"odd": 300} and entry.rows_flagged == {"odd": 10, "seven": 30}
     for one in manifest.sources.values():
         assert sum(one.rows_in.values()) == sum(one.rows_kept.values()) + sum(
             one.rows_dropped.values()
         )
         assert sum(one.licences.values()) == sum(one.rows_in.values())
     # of big, in RL and in SFT rows: 70, 72, …, 78 and 170, …, 178 and 270, …, 278
-    assert manifest.flagged == {"seven": 2 * 15}
+    assert manifest.flagged == {"seven": 2 * 15, "odd": 2 * 10}  # test rows stay
     lines = [json.loads(line) for line in (tmp_path / "out" / "findings.jsonl").open()]
-    assert Counter(line["reason"] for line in lines) == {**manifest.dropped, **manifest.flagged}
+    assert Counter(line["reason"] for line in lines if line["action"] == "drop") == manifest.dropped
+    assert Counter(line["reason"] for line in lines if line["action"] == "flag") == manifest.flagged
     dropped = {line["id"] for line in lines if line["action"] == "drop"}
     written = {row["extra_info"]["id"] for row in rows(tmp_path / "out")}
     assert not dropped & written and len(written) == 170
     assert manifest.files["findings.jsonl"].rows == len(lines)
+
+
+def test_a_filter_that_is_named_for_it_drops_test_rows(
+    tmp_path: Path, sources: dict[str, Any]
+) -> None:
+    odd = f"{tmp_path / 'mine'}.py:Odd"
+    spec = {**sources, "filters": odd, "test_filters": "odd", "out": tmp_path / "out"}
+    assert prepare(spec)[0].dropped == {"odd": 2 * (155 + 25)}
 
 
 def test_the_mix_is_what_the_manifest_says(tmp_path: Path, sources: dict[str, Any]) -> None:
@@ -163,7 +172,7 @@ def test_curriculum(tmp_path: Path, sources: dict[str, Any], curriculum: Any) ->
 def test_a_curriculum_by_a_field_that_nobody_has_is_refused(
     tmp_path: Path, sources: dict[str, Any]
 ) -> None:
-    with pytest.raises(DataError, match="no row of big has a number in that field"):
+    with pytest.raises(DataError, match="train: .* no row of big has a number in that field"):
         prepare({**sources, "mix": {"curriculum": "difficulty"}, "out": tmp_path / "out"})
 
 
