@@ -12,7 +12,6 @@ import hashlib
 import json
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +20,17 @@ from typing import Any, Final, TypeVar
 from conf.errors import ConfigError, DataError
 from data_prep import catalog
 from data_prep.catalog import Opened
+from data_prep.corpus import Corpus, Sign, load_corpus, resolve_steps
 from data_prep.engine import Engine, load_engine
 from data_prep.gather import Arranged, WriteShard, arrange, gather, shard_names, shard_rows
 from data_prep.intake import stem
-from data_prep.judge import Corpus, Judge, Sign, load_corpus, resolve_steps, verdict_path
+from data_prep.judge import Judge, verdict_path
 from data_prep.licence import refuse_uncommercial
 from data_prep.manifest import (
     FILE_NAME,
     FileEntry,
     Manifest,
     MixEntry,
-    Portion,
-    SourceEntry,
     existing,
     file_entry,
     versions,
@@ -41,12 +39,12 @@ from data_prep.manifest import (
 from data_prep.mix import group_of
 from data_prep.parts import Part, PartWriter, Read, load_read, save_read, unique_ids
 from data_prep.progress import Progress, estimated_rows
+from data_prep.record import SPLITS, mix_entry, source_entries, total
 from data_prep.request import Item, Request
 from data_prep.rows_schema import KINDS, Kind
 from data_prep.steps import Steps, evaluation_sets, sort_steps, with_decontamination
 from data_prep.work import FINAL, publish, work_folder
 
-SPLITS: Final = ("train", "test")
 FINDINGS: Final = "findings.jsonl"
 DRY_SUFFIX: Final = "-dry-run"
 SETS: Final = "evaluation sets"  # among the inputs: their questions decide what is dropped
@@ -287,7 +285,7 @@ class _Run:
                     if request.jsonl:
                         files[lines.name] = file_entry(lines, rows)
                 if split == "train":
-                    mixes[name] = self._mix_entry(arranged)
+                    mixes[name] = mix_entry(arranged, request.mix)
         if not files:
             raise DataError("no row passed the filters", fix=f"see the reasons in {self.work}")
         return files, mixes
@@ -302,25 +300,6 @@ class _Run:
             said = f"{stem(kind, split)}: {error.message}{others}"
             raise type(error)(said, error.fix) from error
 
-    def _mix_entry(self, arranged: Arranged) -> MixEntry:
-        rows = len(arranged.rows)
-        mix = self.request.mix
-        order: str = mix.order if mix else "sources"
-        if mix and mix.curriculum is not None:
-            stages = mix.curriculum
-            order = stages if isinstance(stages, str) else ", ".join(stages)
-        portions = {
-            take.source: Portion(
-                available=take.rows,
-                taken=take.taken,
-                asked=round(take.asked, 6),
-                share=round(take.taken / rows, 6),
-                epochs=round(take.taken / take.rows, 6) if take.rows else 0.0,
-            )
-            for take in arranged.takes
-        }
-        return MixEntry(rows=rows, order=order, unmeasured=arranged.unmeasured, sources=portions)
-
     def _manifest(
         self,
         spec: dict[str, Any],
@@ -330,32 +309,7 @@ class _Run:
         files: dict[str, FileEntry],
         mixes: dict[str, MixEntry],
     ) -> Manifest:
-        entries: dict[str, SourceEntry] = {}
-        groups = self._groups()
-        for number, (one, read) in enumerate(zip(self.opened, reads, strict=True)):
-            counts: dict[str, Counter[str]] = {
-                name: sum(
-                    (getattr(corpus, name).get(number, Counter()) for corpus in corpora.values()),
-                    Counter(),
-                )
-                for name in ("dropped", "flagged", "licences")
-            }
-            pairs = [(kind, split) for kind in corpora for split in SPLITS]
-            rows_in = {stem(k, s): corpora[k].rows_in(number, s) for k, s in pairs}
-            kept = {stem(k, s): len(corpora[k].of(number, s)) for k, s in pairs}
-            entries[one.label] = SourceEntry(
-                url=one.url,
-                licence=one.licence,
-                licences=dict(counts["licences"]),
-                group=groups[one.label],
-                examples_in=dict(read.tally.came),
-                examples_kept=dict(read.tally.kept),
-                examples_dropped=dict(read.tally.dropped),
-                rows_in={name: n for name, n in rows_in.items() if n},
-                rows_kept={name: kept[name] for name, n in rows_in.items() if n},
-                rows_dropped=dict(counts["dropped"]),
-                rows_flagged=dict(counts["flagged"]),
-            )
+        entries = source_entries(self.opened, reads, corpora, self._groups())
         every = list(entries.values())
         return Manifest(
             source=", ".join(entries),
@@ -363,10 +317,12 @@ class _Run:
             licence=" AND ".join(sorted({one.licence for one in every})),
             spec=spec,
             seed=self.request.seed,
-            examples_in=_sum(one.examples_in for one in every),
-            examples_kept=_sum(one.examples_kept for one in every),
-            dropped=_sum([one.examples_dropped for one in every] + [o.rows_dropped for o in every]),
-            flagged=_sum(one.rows_flagged for one in every),
+            examples_in=total(one.examples_in for one in every),
+            examples_kept=total(one.examples_kept for one in every),
+            dropped=total(
+                [one.examples_dropped for one in every] + [o.rows_dropped for o in every]
+            ),
+            flagged=total(one.rows_flagged for one in every),
             inputs=inputs,
             files=files,
             versions=versions(),
@@ -375,7 +331,3 @@ class _Run:
             decontaminated=self.sets[0] if self.sets else None,
             not_found=self.sets[1] if self.sets else None,
         )
-
-
-def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    return dict(sum(map(Counter, counts), Counter()))

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conf.errors import DataError
-from data_prep.judge import Corpus
+from data_prep.corpus import Corpus
 from data_prep.mix import MixSpec, Supply, Take, plan_mix
 from data_prep.mix_order import choose, graded, salt, shuffled
 from data_prep.parts import read_arrow

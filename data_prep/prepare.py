@@ -17,9 +17,10 @@ from typing import Any, Final
 from conf.errors import ConfigError, boundary
 from data_prep.build import prepare
 from data_prep.catalog import known_sources
-from data_prep.curate import DRY_SUFFIX, SPLITS
+from data_prep.curate import DRY_SUFFIX
 from data_prep.intake import stem
 from data_prep.manifest import Manifest
+from data_prep.record import SPLITS
 from data_prep.rows_schema import KINDS
 
 __all__ = ["main", "prepare"]

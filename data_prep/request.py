@@ -123,7 +123,8 @@ class Asked(NamedTuple):
 _BESIDE: Final = ("commercial", "jsonl")
 # Keys that make it a preparation of the whole kind.
 _WHOLE: Final = (
-    "kinds", "filters", "test_filters", "decontaminate", "eval_sets", "mix", "dry_run", "engine", "shard_rows",
+    "kinds", "filters", "test_filters", "decontaminate", "eval_sets", "mix", "dry_run", "engine",
+    "shard_rows",
 )  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def test_curriculum(tmp_path: Path, sources: dict[str, Any], curriculum: Any) ->
 def test_a_curriculum_by_a_field_that_nobody_has_is_refused(
     tmp_path: Path, sources: dict[str, Any]
 ) -> None:
-    with pytest.raises(DataError, match="train: .* no row of big has a number in that field"):
+    with pytest.raises(DataError, match=r"train: .* no row of big has a number in that field"):
         prepare({**sources, "mix": {"curriculum": "difficulty"}, "out": tmp_path / "out"})
 
 
@@ -204,8 +204,9 @@ class Cut(OSError):
     """Stands for a process that dies: nothing after it runs."""
 
 
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.full)])
 def test_cut_off_at_any_write_it_goes_on_to_the_same_bytes(
-    tmp_path: Path, sources: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sources: dict[str, Any], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     filters = [f"{tmp_path / 'mine'}.py:Odd", "exact_duplicates"]
     spec = {**sources, "filters": filters, "mix": {}, "kinds": ["rl"]}
@@ -222,7 +223,7 @@ def test_cut_off_at_any_write_it_goes_on_to_the_same_bytes(
 
     monkeypatch.setattr(Path, "replace", counted)
     made: list[int] = []
-    for cut_at in range(100):
+    for cut_at in range(0, 100, step):
         out = tmp_path / f"out{cut_at}"
         calls.update(left=cut_at, made=0)
         try:
@@ -237,7 +238,7 @@ def test_cut_off_at_any_write_it_goes_on_to_the_same_bytes(
         assert written and manifest == reference
         assert digests(out) == digests(tmp_path / "whole")
         assert not work.work_path(out).exists()
-    assert len(made) >= 10  # key, parts, verdicts, signatures
+    assert len(made) * step >= 20  # key, parts, verdicts, signatures
     assert made == sorted(made, reverse=True) and made[-1] < made[0]  # what is done stays done
 
 
