@@ -1,8 +1,9 @@
 """Open a source: its raw rows read one by one, each a checked row or a drop with its reason.
 
-In: a declaration's name (or the path of a user's own), the place of local files or none for the
-hub, the split and the kind of rows. Out: an iterator, train before test, always in the same order,
-holding one raw row at a time. Filters nothing and writes nothing.
+In: a declaration's name (or the path of a user's own, or of a Python function that makes rows), the
+place of local files or none for the hub, the split and the kind of rows. Out: an iterator, train
+before test, always in the same order, holding one raw row at a time. Filters nothing and writes
+nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from data_prep.sources.base import Drop, Split
 from data_prep.sources.convert import convert
 from data_prep.sources.declare import SPLITS, Declaration, declaration
 from data_prep.sources.hub import hub_rows
+from data_prep.sources.program import is_program, program_rows
 
 _GLOB: Final = frozenset("*?[")
 
@@ -28,22 +30,29 @@ def open_source(
     local: str | Path | None = None,
     split: Split | None = None,
     kind: Kind | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[Row | Drop]:
     """The rows of a source.
 
     Args:
-        name_or_path: of a declaration that comes with the package, or a YAML file.
+        name_or_path: of a declaration that comes with the package, a YAML file, `arithmetic`, or
+            `path/to/file.py:function`.
         local: folder, file or glob to read instead of the hub; None: the hub, or the files beside
             a user's own declaration.
         split: the one wanted; None: all there are.
         kind: of the rows; None: the declaration's first.
+        options: keys of a source that is a program (`seed`, `train_size`); others have none.
 
     Raises:
-        ConfigError: no such source, split or kind.
+        ConfigError: no such source, split, kind or option.
         DataError: no data where they should be, or data that the declaration does not fit; raised
             here where that can be known, else on reading.
     """
+    if is_program(name_or_path):
+        return program_rows(str(name_or_path), local, split, kind, options or {})
     declared = declaration(name_or_path)
+    if options:
+        raise ConfigError(f"source {declared.name} has no options", fix="leave them out")
     kind = kind_of_source(declared, kind)
     places = source_files(declared, local, split)
     return _rows(declared, kind, places)
