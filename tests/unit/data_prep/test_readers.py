@@ -136,3 +136,4 @@ def test_the_first_pattern_that_matches_is_taken(tmp_path: Path) -> None:
     found = find_files(tmp_path, ("train.jsonl", "train-*.parquet", "*.jsonl"))
     assert [path.name for path in found] == ["train-1.parquet", "train-2.parquet"]
     assert find_files(tmp_path, ("test*",)) == []
+    assert find_files(Path("elsewhere"), (f"{tmp_path}/o*.jsonl",)) == [tmp_path / "other.jsonl"]

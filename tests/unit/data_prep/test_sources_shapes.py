@@ -146,7 +146,9 @@ def test_openr1_takes_a_right_generation_that_ends() -> None:
         "is_reasoning_complete": [True, False, True, True],
     }
     assert made("openr1_math", raw, "sft")["messages"][-1]["content"] == "right"
-    none = {**raw, "correctness_math_verify": [False] * 4}
+    by_judge = {**raw, "correctness_math_verify": None, "correctness_llama": [False] * 3 + [True]}
+    assert made("openr1_math", by_judge, "sft")["messages"][-1]["content"] == "right too"
+    none = {**raw, "correctness_math_verify": [False] * 4, "correctness_llama": [True] * 4}
     assert reason(made("openr1_math", none, "sft")) == "no_right_answer"
 
 
