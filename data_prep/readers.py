@@ -191,9 +191,15 @@ def find_split(folder: Path, split: str) -> list[Path]:
 
 
 def find_files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
-    """The files of the first pattern that matches any, in order of their names."""
+    """The files of the first pattern that matches any, in order of their names.
+
+    A pattern is taken from `folder`, unless it begins with `/` or `~`.
+    """
     for pattern in patterns:
-        found = sorted(path for path in folder.glob(pattern) if path.is_file())
+        where = Path(pattern).expanduser()
+        base = Path(where.anchor) if where.is_absolute() else folder
+        inner = str(where.relative_to(where.anchor)) if where.is_absolute() else pattern
+        found = sorted(path for path in base.glob(inner) if path.is_file())
         if found:
             return found
     return []

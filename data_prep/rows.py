@@ -15,7 +15,7 @@ from typing import Any, NotRequired, TypedDict
 
 from conf.errors import DataError
 from data_prep.rows_chat import ROLES, Message, Tool, checked_messages, checked_tools, text
-from data_prep.rows_schema import KINDS, META, Kind, rl_schema, sft_schema
+from data_prep.rows_schema import KINDS, META, Kind, decode, rl_schema, sft_schema
 
 __all__ = [
     "KINDS",
@@ -31,6 +31,7 @@ __all__ = [
     "Row",
     "SftRow",
     "Tool",
+    "decode",
     "meta",
     "preference_row",
     "reward_pair_row",

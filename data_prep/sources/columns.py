@@ -17,7 +17,7 @@ from data_prep.rows_schema import dumps
 from data_prep.sources.declare import Condition, Range
 from rewards.extract import find_all
 
-_FIELD = re.compile(r"\{(\w[\w.]*\??)\}")
+_FIELD = re.compile(r"\{(\{\w+\})\}|\{([^\W\d][\w.]*\??)\}")
 _HASHES = re.compile(r"####\s*(\S[^\n]*?)\s*$")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _BARE_BOX = re.compile(r"\\f?boxed\s+([^\s$\\{}]+)")
@@ -88,15 +88,31 @@ def as_text(found: Any) -> str:
 
 
 def filled(parts: Sequence[str], raw: Mapping[str, Any], where: str) -> str:
-    """A template with its columns filled in; braces around anything else stay as they are."""
+    """A template with its columns filled in; `{{x}}` gives `{x}`, other braces stay as they are."""
     texts = []
     for part in parts:
-        names = _FIELD.findall(part)
+        names = [name for _, name in _FIELD.findall(part) if name]
         values = {name: _in_template(value(raw, name, where)) for name in names}
         if names and not any(text.strip() for text in values.values()):
             continue
-        texts.append(_FIELD.sub(lambda match, known=values: known[match[1]], part))  # type: ignore[misc]
+        texts.append(_FIELD.sub(lambda m, known=values: m[1] or known[m[2]], part))  # type: ignore[misc]
     return "\n\n".join(texts)
+
+
+def without_template(parts: Sequence[str], text: str) -> str:
+    """What the columns gave to a filled template: the text with the template's own words cut out.
+
+    Words that a column repeats are kept there: each piece is cut once, where it comes next.
+    """
+    pieces, at = [], 0
+    for part in parts:
+        for literal in _FIELD.split(part)[::3]:
+            words = literal.strip()
+            found = text.find(words, at) if words else -1
+            if found >= 0:
+                pieces.append(text[at:found])
+                at = found + len(words)
+    return " ".join(piece.strip() for piece in [*pieces, text[at:]] if piece.strip())
 
 
 def _in_template(found: Any) -> str:

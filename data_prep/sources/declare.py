@@ -107,6 +107,7 @@ class Declaration(BaseModel):
         category: column with the data's own grouping.
         difficulty: column with a number.
         difficulty_is: `difficulty`, or `solve_rate` (of some model; 1 is easy).
+        more: further keys of an RL row's `extra_info`, by name (`tools_kwargs: its_column`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -146,6 +147,7 @@ class Declaration(BaseModel):
     category: str | None = None
     difficulty: str | None = None
     difficulty_is: Literal["difficulty", "solve_rate"] = "difficulty"
+    more: dict[str, str] = Field(default_factory=dict)
     path: Path
 
     @field_validator("kind", "template", mode="before")

@@ -77,6 +77,7 @@ def mapped(declared: Declaration, raw: Raw, where: str) -> Fields:
     if declared.category is not None:
         found = columns.as_text(columns.value(raw, declared.category, where)).strip()
         fields.category = found or None
+    fields.more = {name: columns.value(raw, col, where) for name, col in declared.more.items()}
     return fields
 
 

@@ -3,7 +3,8 @@
 In: `data_prep.local` (a folder with train and test files, or one file whose first rows are the
 test set), else the hub's `openai/gsm8k`, config `main`. Out: examples with the prompt that verl's
 published preprocessing makes; the gold answer is what follows `####`, thousands separators
-removed; SFT's answer is the worked one, without the calculator marks `<<48/2=24>>`.
+removed; SFT's answer is the worked one, without the calculator marks `<<48/2=24>>`. The same rows
+by declaration are in `gsm8k.yaml`; here are the sizes and choices that a recipe sets.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from pydantic import Field
 from conf.errors import DataError
 from data_prep.readers import find_split, read_rows
 from data_prep.sources.base import Drop, Example, Source, Spec, Split
+from data_prep.sources.columns import Lack, gold
+from data_prep.sources.hub import hub_rows
 
 HUB: Final = "openai/gsm8k"
 INSTRUCTION: Final = 'Let\'s think step by step and output the final answer after "####".'
 LOCAL_FIX: Final = "data_prep.local=FOLDER with train.jsonl and test.jsonl (or .jsonl.gz, .parquet)"
 SPLITS: Final[tuple[Split, ...]] = ("train", "test")
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
-_FINAL = re.compile(r"####\s*(\S[^\n]*?)\s*$")
 
 
 class Gsm8kSpec(Spec):
@@ -60,48 +62,12 @@ def inputs(spec: Gsm8kSpec) -> Sequence[Path]:
     return [spec.local]
 
 
-def _hub_answers() -> bool:
-    """Whether the hub's name resolves; unknown, and so yes, behind a proxy or in offline mode.
-
-    Without it the client retries for half a minute, with a page of messages.
-    """
-    import socket
-    from urllib.parse import urlsplit
-    from urllib.request import getproxies
-
-    from huggingface_hub import constants
-
-    host = urlsplit(constants.ENDPOINT).hostname
-    if constants.HF_HUB_OFFLINE or host is None or getproxies():
-        return True
-    try:
-        socket.getaddrinfo(host, 443)
-    except OSError:
-        return False
-    return True
-
-
-def _hub_rows(split: Split) -> Rows:
-    try:
-        from datasets import load_dataset
-
-        if not _hub_answers():
-            raise ConnectionError("its name does not resolve (HF_HUB_OFFLINE=1 uses the cache)")
-        rows = load_dataset(HUB, "main", split=split)
-    except Exception as error:  # the hub client raises a dozen types, its back ends more
-        raise DataError(
-            f"the hub gave no {HUB}: {type(error).__name__}: {str(error).splitlines()[0]:.120}",
-            fix=LOCAL_FIX,
-        ) from error
-    for number, row in enumerate(rows):
-        yield f"{HUB} {split} row {number}", row
-
-
 def _rows(spec: Gsm8kSpec, split: Split) -> Rows:
     """The raw rows of a split, sizes applied."""
     size = spec.train_size if split == "train" else spec.test_size
     if spec.local is None:
-        rows = _hub_rows(split)
+        # Downloaded once and cached, not streamed: a run asks for it again at each start.
+        rows = hub_rows(HUB, split, config="main", stream=False, fix=LOCAL_FIX)
     elif spec.local.is_dir():
         rows = (row for path in find_split(spec.local, split) for row in read_rows(path))
     else:
@@ -140,15 +106,15 @@ def examples(spec: Gsm8kSpec) -> Iterator[Example | Drop]:
         for number, (where, row) in enumerate(_rows(spec, split)):
             question = _column(row, "question", where)
             answer = _column(row, "answer", where)
-            final = _FINAL.search(answer)
-            if final is None:
+            try:
+                final = gold(answer, "hashes")
+            except Lack:
                 yield Drop(split, "no_final_answer", where)
                 continue
-            gold = re.sub(r"(?<=\d),(?=\d{3})", "", final[1])
             prompt = f"{question} {spec.instruction}" if spec.instruction else question
             worked = answer if spec.keep_calculator else _CALCULATOR.sub("", answer)
             in_sft = split == "test" or spec.sft_size is None or number < spec.sft_size
-            yield Example(split, prompt, gold, worked, ("rl", "sft") if in_sft else ("rl",), where)
+            yield Example(split, prompt, final, worked, ("rl", "sft") if in_sft else ("rl",), where)
 
 
 SOURCE: Final = Source(

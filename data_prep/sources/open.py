@@ -1,24 +1,28 @@
 """Open a source: its raw rows read one by one, each a checked row or a drop with its reason.
 
-In: a declaration's name (or the path of a user's own), the place of local files or none for the
-hub, the split and the kind of rows. Out: an iterator, train before test, always in the same order,
-holding one raw row at a time. Filters nothing and writes nothing.
+In: a declaration's name (or the path of a user's own, or of a Python function that makes rows), the
+place of local files or none for the hub, the split and the kind of rows. Out: an iterator, train
+before test, always in the same order, holding one raw row at a time. Filters nothing and writes
+nothing.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import ConfigError, DataError
 from data_prep.readers import READABLE, find_files, read_rows
-from data_prep.rows import Row
+from data_prep.rows import Row, meta
 from data_prep.rows_schema import Kind
 from data_prep.sources.base import Drop, Split
+from data_prep.sources.columns import without_template
 from data_prep.sources.convert import convert
-from data_prep.sources.declare import SPLITS, Declaration, declaration
+from data_prep.sources.declare import SPLITS, Declaration, declaration, names
 from data_prep.sources.hub import hub_rows
+from data_prep.sources.program import is_program, program_rows
 
 _GLOB: Final = frozenset("*?[")
 
@@ -28,25 +32,55 @@ def open_source(
     local: str | Path | None = None,
     split: Split | None = None,
     kind: Kind | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[Row | Drop]:
     """The rows of a source.
 
     Args:
-        name_or_path: of a declaration that comes with the package, or a YAML file.
+        name_or_path: of a declaration that comes with the package, a YAML file, `arithmetic`, or
+            `path/to/file.py:function`.
         local: folder, file or glob to read instead of the hub; None: the hub, or the files beside
             a user's own declaration.
         split: the one wanted; None: all there are.
         kind: of the rows; None: the declaration's first.
+        options: keys of a source that is a program (`seed`, `train_size`); others have none.
 
     Raises:
-        ConfigError: no such source, split or kind.
+        ConfigError: no such source, split, kind or option.
         DataError: no data where they should be, or data that the declaration does not fit; raised
             here where that can be known, else on reading.
     """
+    if is_program(name_or_path):
+        return program_rows(str(name_or_path), local, split, kind, options or {})
     declared = declaration(name_or_path)
+    if options:
+        raise ConfigError(f"source {declared.name} has no options", fix="leave them out")
     kind = kind_of_source(declared, kind)
     places = source_files(declared, local, split)
     return _rows(declared, kind, places)
+
+
+def question(row: Mapping[str, Any]) -> str:
+    """What a row asks, without the words that our template put around it.
+
+    Comparing rows of different sources (duplicates, decontamination) needs this: the instruction at
+    the end of each prompt would make strangers alike, and twins differ. Of a row whose source is
+    not one of ours, and of a chat, the texts as they stand.
+    """
+    turns = row["messages"] if "messages" in row else row["prompt"]
+    if isinstance(turns, str):
+        return turns
+    asked = [turn["content"] for turn in turns if turn["role"] == "user"]
+    source = meta(row).source
+    template = declaration(source).template if source in _known() else None
+    if template is None or len(asked) != 1:
+        return "\n\n".join(asked)
+    return without_template(template, asked[0])
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    return frozenset(names())
 
 
 def kind_of_source(declared: Declaration, kind: Kind | None) -> Kind:

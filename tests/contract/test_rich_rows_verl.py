@@ -6,7 +6,9 @@
 3. `enable_thinking` reaches the template, row by row; absent, the template's default holds.
 4. Weights of a row, a turn and a span stand in the mask at their tokens, and nowhere else.
 5. verl's own class stops at such a row instead of dropping what it cannot read.
-6. RL: `tools_kwargs` and `agent_name` of different rows are found where verl looks for them.
+6. A template that puts a system prompt of its own before the first turn moves nothing.
+7. verl loads both classes by `data.custom_cls`.
+8. RL: `tools_kwargs` and `agent_name` of different rows are found where verl looks for them.
 """
 
 from __future__ import annotations
@@ -154,6 +156,41 @@ def test_weights_stand_at_their_tokens(tokenizer: Any, tmp_path: Path) -> None:
     assert by_weight == {0.5: "né", 2.0: " 42 </s>\n", 4.0: "end"}
     assert "skip me" in tokenizer.decode(ids[mask == 0])
     assert sorted(set(mask.tolist())) == [0.0, 0.5, 2.0, 4.0]
+
+
+def test_a_templates_own_system_prompt_moves_nothing(tokenizer: Any, tmp_path: Path) -> None:
+    own = "{% if messages[0]['role'] != 'system' %}<s>system\nBe kind.</s>\n{% endif %}"
+    turns = [turn("user", "a"), turn("assistant", "first"), turn("user", "b")]
+    turns.append(turn("assistant", "an end", spans=[{"start": 3, "end": 6, "weight": 3}]))
+    row = sft_row(messages=turns, tools=[WEATHER], id="a", **COMMON)
+    tokenizer.chat_template = own + TEMPLATE
+    try:
+        item = dataset(tokenizer, tmp_path, row)[0]
+    finally:
+        tokenizer.chat_template = TEMPLATE
+    assert tokenizer.decode(item["input_ids"]).count("Be kind.") == 1
+    assert learnt(tokenizer, item) == "first</s>\nan end</s>\n"
+    assert tokenizer.decode(item["input_ids"][item["loss_mask"] == 3]) == "end"
+
+
+def test_verl_loads_both_classes_by_configuration(tokenizer: Any, tmp_path: Path) -> None:
+    from verl.trainer.sft_trainer import create_sft_dataset
+    from verl.utils.dataset.rl_dataset import get_dataset_class
+
+    row = sft_row(messages=[turn("user", "?"), turn("assistant", "!")], weight=2, id="a", **COMMON)
+    pq.write_table(to_table("sft", [row]), tmp_path / "a.parquet")
+    module = "pkg://data_prep.backends.verl_rows"
+    config = OmegaConf.create(
+        {
+            "custom_cls": {"path": module, "name": "SftRows"},
+            "max_length": 99,
+            "pad_mode": "no_padding",
+        }
+    )
+    made = create_sft_dataset(str(tmp_path / "a.parquet"), config, tokenizer, None)
+    assert type(made).__name__ == "SftRows" and made[0]["loss_mask"].max() == 2
+    config.custom_cls.name = "RlRows"
+    assert get_dataset_class(config).__name__ == "RlRows"
 
 
 def test_weighted_mask_gives_verls_loss_the_weighted_mean(tokenizer: Any, tmp_path: Path) -> None:

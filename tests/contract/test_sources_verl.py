@@ -99,6 +99,7 @@ CASES = [
     Case("alpaca_pairs", "preferences", "train", 1100, {"identical_pair": 6}),
     Case("countdown", "countdown/tinyzero", "train", 8001),
     Case("countdown", "countdown/tinyzero", "test", 2001),
+    Case("verl_rows", "countdown/tinyzero", "test", 2001),
     Case("countdown_d1", "countdown/d1", "test", 256),
     Case("game24", "countdown/game24", "train", 1362),
     Case("code_contests_rllm", "code_contests", "test", 165),

@@ -41,7 +41,7 @@ def tests(found: Any, where: str) -> dict[str, Any]:
         DataError: they have another shape.
         Lack: there are none, or their text is no JSON.
     """
-    found = _parsed(found, where)
+    found = _parsed(found, where) if found else None
     if not found:
         raise Lack("no_tests")
     if isinstance(found, Mapping) and {"inputs", "outputs"} <= found.keys():

@@ -1,7 +1,7 @@
 """OpenR1-Math: problems with several generated solutions, some of them verified.
 
-In: a raw row. Out: `Fields`; for SFT, the first generation that math-verify found right and that
-ends. Verifies nothing itself.
+In: a raw row. Out: `Fields`; for SFT, the first generation that ends and that math-verify, or for
+the rows that it could not judge Llama, found right. Verifies nothing itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def openr1_math(declared: Declaration, kind: Kind, raw: Mapping[str, Any], where
         made.answer = fields.gold(declared, raw, where)
         return made
     generations = columns.value(raw, "generations", where) or []
-    right = columns.value(raw, "correctness_math_verify?", where) or []
+    right = columns.value(raw, "correctness_math_verify?", where)
+    if not right or all(one is None for one in right):
+        right = columns.value(raw, "correctness_llama?", where) or []
     whole = columns.value(raw, "is_reasoning_complete?", where) or [True] * len(generations)
     for text, is_right, is_whole in zip(generations, right, whole, strict=False):
         if is_right and is_whole and str(text).strip():
