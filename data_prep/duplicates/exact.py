@@ -33,7 +33,7 @@ from data_prep.filters.base import (
     split_of,
     text_of,
 )
-from data_prep.filters.text import figures_of, normal_form
+from data_prep.filters.text import normal_form
 from rewards.numbers import parse_number
 
 KINDS: Final = ("rl", "sft", "preference")
@@ -84,8 +84,13 @@ def _ordered(value: object) -> object:
     return value
 
 
-def _task(row: Row) -> str:
-    """Equal for rows that set the same task; "" where only the prompt says what the task is."""
+def _task(row: Row, prompt: str) -> str:
+    """Equal for rows that set the same task; "" where only the prompt says what the task is.
+
+    Args:
+        row: any.
+        prompt: its prompt's normal form.
+    """
     gold = gold_of(row)
     if gold is None or not gold.lstrip().startswith("{"):
         return ""
@@ -93,9 +98,8 @@ def _task(row: Row) -> str:
         answer = json.dumps(_ordered(json.loads(gold)), sort_keys=True)
     except ValueError:
         return ""
-    prompt = text_of(row, "prompt", system=False)
-    frame = _DIGITS.sub("0", normal_form(prompt))
-    return f"{frame}\n{' '.join(sorted(figures_of(prompt)))}\n{answer}"
+    figures = sorted(_DIGITS.findall(prompt))
+    return f"{_DIGITS.sub('0', prompt)}\n{' '.join(figures)}\n{answer}"
 
 
 class ExactDuplicates(Options):
@@ -121,9 +125,10 @@ class ExactDuplicates(Options):
     def signatures(self, rows: Sequence[Row]) -> Signatures:
         """128 bits of each prompt, answer and rejected answer, the kind and the split."""
         rejected = [text_of(row, "rejected") for row in rows]
-        tasks = [_task(row) for row in rows]
+        prompts = [_prompt(row) for row in rows]
+        tasks = [_task(row, prompt) for row, prompt in zip(rows, prompts, strict=True)]
         return {
-            "exact_prompt": _keys([_prompt(row) for row in rows]),
+            "exact_prompt": _keys(prompts),
             "exact_answer": _keys([_answer(row) for row in rows]),
             "exact_rejected": _keys([normal_form(text) or text for text in rejected]),
             "exact_task": _keys(tasks),

@@ -53,8 +53,8 @@ def split_fences(text: str) -> tuple[str, list[tuple[str, str]], bool]:
     return "\n".join(prose), blocks, bool(fence)
 
 
-def _closes(text: str, start: int) -> bool:
-    """Whether the brace that opens just before `start` is closed."""
+def _closing(text: str, start: int) -> int:
+    """Where the brace that opens just before `start` has closed; -1 if it never does."""
     depth = 1
     position = start
     while position < len(text):
@@ -63,10 +63,20 @@ def _closes(text: str, start: int) -> bool:
             position += 2
             continue
         depth += (sign == "{") - (sign == "}")
-        if not depth:
-            return True
         position += 1
-    return False
+        if not depth:
+            return position
+    return -1
+
+
+def _arguments_close(text: str, start: int) -> bool:
+    """Whether a command's arguments, the first of which opens just before `start`, all close."""
+    while start >= 0:
+        start = _closing(text, start)
+        if start < 0 or text[start : start + 1] != "{":
+            break
+        start += 1
+    return start >= 0
 
 
 def latex_fault(text: str) -> str:
@@ -93,7 +103,7 @@ def latex_fault(text: str) -> str:
     if math:
         return f"\\{math} is not closed"
     for found in _COMMAND_BRACE.finditer(text):
-        if not _closes(text, found.end()):
+        if not _arguments_close(text, found.end()):
             return f"{found[0].strip()} is not closed"
     return _dollars(text)
 

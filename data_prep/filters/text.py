@@ -25,9 +25,11 @@ _TYPOGRAPHY: Final = str.maketrans(
 )
 # Scripts written without spaces: each sign counts as a word.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-_SENTENCE_MARKS = re.compile(r"[\"',;:!?$\\]|\.(?!\d)")
+_PERIOD = re.compile(r"\.(?!\d)")
+_MARKS_AND_OPERATORS: Final = str.maketrans(
+    {**dict.fromkeys("\"',;:!?$\\", " "), **{sign: f" {sign} " for sign in "-+*/=<>^%&|~()[]{}"}}
+)
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-+(?=[^\W\d_])|(?<!\S)-+(?!\S)")
-_OPERATOR = re.compile(r"\s*([-+*/=<>^%&|~()\[\]{}])\s*")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NOT_PLAIN = re.compile(r"[\W_]+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -65,8 +67,10 @@ def normal_form(text: str) -> str:
     Case, white space, quotes and sentence punctuation do not count; digits, decimal points,
     brackets and operators do: "3+4" and "3-4" are two questions, "8/(4/2)" and "8/4/2" too.
     """
-    text = _HYPHEN.sub(" ", _GROUPED.sub("", unify(text)))
-    return " ".join(_OPERATOR.sub(r" \1 ", _SENTENCE_MARKS.sub(" ", text)).split())
+    text = _GROUPED.sub("", unify(text))
+    if "-" in text:
+        text = _HYPHEN.sub(" ", text)
+    return " ".join(_PERIOD.sub(" ", text).translate(_MARKS_AND_OPERATORS).split())
 
 
 def plain(text: str) -> str:

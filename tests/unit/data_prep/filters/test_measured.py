@@ -1,0 +1,129 @@
+"""Filters that ask something else: the verifier, solve rates, a model's log-probs."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from conf.errors import DataError, RewardError
+from data_prep.filters.difficulty import Difficulty, read_rates
+from data_prep.filters.gold import Gold
+from data_prep.filters.perplexity import Perplexity, PerplexityBand, perplexity
+
+
+def reason(filter_, row) -> str | None:
+    (found,) = filter_.judge([row])
+    return None if found is None else found.reason
+
+
+def test_gold_answers_are_given_to_the_verifier(make) -> None:
+    assert reason(Gold(), make.rl("q", "1,234")) is None
+    assert reason(Gold(), make.rl("q", "a cat")) == "gold_unusable"
+    assert reason(Gold(reward="exact"), make.rl("q", "a cat")) is None
+    assert reason(Gold(reward="exact", response=r"\boxed{{gold}}"), make.rl("q", "a cat")) is None
+    assert reason(Gold(), make.sft("q", "a")) is None
+    assert reason(Gold(), make.rl("q", None)) == "gold_unusable"
+
+
+def test_a_gold_answer_that_is_judged_wrong_and_a_verifier_that_breaks(make, tmp_path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(
+        "def half(response, gold, data_source=''):\n    return float('4' in response)\n"
+        "def broken(response, gold):\n    raise OSError('no sandbox')\n"
+    )
+    half = Gold(reward=f"{path}:half")
+    assert [f and f.reason for f in half.judge([make.rl("q", "4"), make.rl("q", "5")])] == [
+        None, "gold_fails",
+    ]  # fmt: skip
+    with pytest.raises(RewardError, match=r"row a: .*no sandbox"):
+        Gold(reward=f"{path}:broken").judge([make.rl("q", "4")])
+
+
+def test_always_and_never_solved_tasks_are_dropped(make) -> None:
+    rows = [make.rl("q", id=str(rate)) for rate in (0, 0.01, 0.5, 0.99, 1)]
+    for row in rows:
+        row["extra_info"]["solve_rate"] = row["extra_info"]["id"]
+    wanted = ["never_solved", None, None, None, "always_solved"]
+    assert [f and f.reason for f in Difficulty().judge(rows)] == wanted
+    middle = Difficulty(low=0.1, high=0.9).judge(rows)
+    assert [f is None for f in middle] == [False, False, True, False, False]
+
+
+def test_rates_from_graded_samples(make, tmp_path: Path) -> None:
+    samples = [
+        {"id": "a", "acc": 1}, {"id": "a", "acc": 0.0}, {"id": "b", "correct": True},
+        {"id": "b", "score": 1.0}, {"id": "c", "rate": 0.25, "samples": 8},
+        {"id": "b", "status": "verifier_error", "acc": None},
+    ]  # fmt: skip
+    path = tmp_path / "samples.jsonl"
+    path.write_text("".join(json.dumps(s) + "\n" for s in samples))
+    assert read_rates(path) == {"a": (0.5, 2), "b": (1.0, 2), "c": (0.25, 8)}
+    rows = [make.rl("q", id=name) for name in "abcd"]
+    found = Difficulty(rates=path, unknown="flag").judge(rows)
+    assert [f and f.reason for f in found] == [None, "always_solved", None, "rate_unknown"]
+    assert Difficulty(rates=path, min_samples=3).judge(rows) == [None] * 4
+
+
+def test_what_is_wrong_with_rates_is_said(make, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"solve rates .*absent\.jsonl"):
+        Difficulty(rates=tmp_path / "absent.jsonl").judge([make.rl("q")])
+    (tmp_path / "r.jsonl").write_text('{"id": "a"}\n')
+    with pytest.raises(DataError, match="line 1: need id, and rate"):
+        Difficulty(rates=tmp_path / "r.jsonl").judge([make.rl("q")])
+    row = make.rl("q")
+    row["solve_rate"] = 40
+    with pytest.raises(DataError, match="solve_rate is 40, need a share"):
+        Difficulty().judge([row])
+    with pytest.raises(ValidationError, match="must be below high"):
+        Difficulty(low=0.5, high=0.5)
+
+
+def test_perplexity_by_hand() -> None:
+    assert perplexity([math.log(1 / 8)] * 5) == pytest.approx(8)
+    assert perplexity([math.log(1 / 2), math.log(1 / 8)]) == pytest.approx(4)
+    assert math.isnan(perplexity([])) and perplexity([-1000.0]) == math.inf
+
+
+def answer(path: str, body: dict) -> tuple[int, object]:
+    """Each word is a token, as probable as one over its length, after the first."""
+    assert path == "/v1/completions" and body["echo"] and body["max_tokens"] == 1
+    words = body["prompt"].split(" ")
+    offsets = [sum(len(w) + 1 for w in words[:i]) for i in range(len(words))]
+    values = [None, *(-math.log(len(w)) for w in words[1:]), -9.0]
+    logprobs = {"token_logprobs": values, "text_offset": [*offsets, len(body["prompt"])]}
+    return 200, {"choices": [{"logprobs": logprobs}]}
+
+
+def words(length: int) -> str:
+    return " ".join(["x" * length] * 10)
+
+
+def test_perplexity_from_a_server_against_bounds(make, serve) -> None:
+    step = Perplexity(model="m", server=serve(answer), part="prompt", low=2, high=50)
+    rows = [make.rl(words(1)), make.rl(words(7)), make.rl(words(60)), make.rl("too short")]
+    found = step.judge(rows)
+    assert [f and f.reason for f in found] == ["perplexity_low", None, "perplexity_high", None]
+    assert step.perplexities([rows[1]])[0] == pytest.approx(7)
+
+
+def test_both_tails_of_the_corpus_go(make, serve) -> None:
+    step = PerplexityBand(model="m", server=serve(answer), part="prompt", low=0.1, high=0.2)
+    rows = [make.rl(words(length), id=str(length)) for length in (5, 3, 9, 2, 7, 4, 8, 6, 11, 10)]
+    rows.append(make.rl("short", id="short"))
+    ids = [row["extra_info"]["id"] for row in rows]
+    found = step.resolve(step.signatures(rows), ids)
+    assert {k: v.reason for k, v in found.items()} == {
+        "2": "perplexity_low", "10": "perplexity_high", "11": "perplexity_high",
+    }  # fmt: skip
+
+
+def test_a_server_without_prompt_logprobs_is_named(make, serve) -> None:
+    step = Perplexity(model="m", server=serve(lambda *_: (200, {"choices": [{}]})), high=9)
+    with pytest.raises(DataError, match="gives no log-probs of the prompt"):
+        step.judge([make.rl(words(3))])
+    with pytest.raises(ValidationError, match="needs low, high or both"):
+        Perplexity(model="m")
