@@ -17,6 +17,7 @@ from conf.errors import ConfigError, DataError
 from data_prep.intake import Intake, Tally, example_rows
 from data_prep.request import Item, Request
 from data_prep.rows import meta
+from data_prep.rows_schema import Kind
 from data_prep.sources.base import Drop
 from data_prep.sources.declare import Declaration, declaration, nearest
 from data_prep.sources.declare import names as declared_names
@@ -37,6 +38,7 @@ class Opened:
         url: where the data comes from.
         ability: what it trains, which says its group where the mix does not.
         inputs: the local files that it reads.
+        kinds: of rows that it can give.
     """
 
     label: str
@@ -44,6 +46,7 @@ class Opened:
     url: str
     ability: str
     inputs: Sequence[Path]
+    kinds: Sequence[Kind]
 
 
 def _own_spec(item: Item, seed: int, out: Path) -> dict[str, Any]:
@@ -64,7 +67,9 @@ def look_up(item: Item, request: Request) -> Opened:
     """
     if _splits_itself(item):
         source, spec = resolve(_own_spec(item, request.seed, request.out))
-        return Opened(item.label, source.licence, source.url, source.ability, source.inputs(spec))
+        files = source.inputs(spec)
+        kinds: tuple[Kind, ...] = ("rl", "sft")
+        return Opened(item.label, source.licence, source.url, source.ability, files, kinds)
     declared = _declared(item)
     places = source_files(declared, item.local)
     if declared.eval_only and "train" in places:
@@ -73,7 +78,8 @@ def look_up(item: Item, request: Request) -> Opened:
             fix="leave it out, or read its test split alone",
         )
     files = [path for paths in places.values() for path in paths or ()]
-    return Opened(item.label, declared.licence, declared.url, declared.ability, files)
+    known = (declared.licence, declared.url, declared.ability)
+    return Opened(item.label, *known, files, declared.kind)
 
 
 def _declared(item: Item) -> Declaration:

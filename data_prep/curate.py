@@ -119,6 +119,24 @@ def _key(spec: dict[str, Any], inputs: dict[str, FileEntry]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
+def _steps(request: Request) -> Steps:
+    """What happens to the rows, decontamination included.
+
+    Raises:
+        ConfigError: a name or option that does not exist, or that would be ignored.
+    """
+    named = request.filters
+    default = type(request).model_fields["test_filters"].default
+    for name in request.test_filters:
+        if name not in named and name not in default:
+            raise ConfigError(f"test_filters names {name!r}, which is none of filters=…")
+    if request.decontaminate is False:
+        if request.eval_sets is not None:
+            raise ConfigError("eval_sets is given and decontaminate=false", fix="leave one out")
+        return sort_steps(named)
+    return sort_steps(with_decontamination(named, request.eval_sets))
+
+
 def _measure(request: Request) -> str | None:
     curriculum = request.mix.curriculum if request.mix else None
     return curriculum.removeprefix("-") if isinstance(curriculum, str) else None
@@ -144,10 +162,14 @@ def curate(request: Request) -> tuple[Manifest, bool]:
     strange = sorted(set(kinds) - set(KINDS))
     if strange:
         raise ConfigError(f"no kind of row {strange[0]!r}", fix=f"there is: {', '.join(KINDS)}")
-    named = request.filters
-    if request.decontaminate is not False:
-        named = with_decontamination(named, request.eval_sets)
-    steps = sort_steps(named)
+    for one in opened:
+        if not set(one.kinds) & set(kinds):
+            raise ConfigError(
+                f"source {one.label} gives {', '.join(one.kinds)} rows, none of kinds="
+                f"{','.join(kinds)}",
+                fix="leave it out, or its kind in",
+            )
+    steps = _steps(request)
     sets = evaluation_sets(steps)
     inputs = {f"{one.label}/{path.name}": file_entry(path) for one in opened for path in one.inputs}
     if sets is not None:

@@ -66,22 +66,25 @@ class Judge:
         dropped: Counter[str] = Counter()
         flagged: Counter[str] = Counter()
 
-        def note(name: str, rows_at: Sequence[int], findings: Sequence[Finding | None]) -> None:
+        def note(
+            name: str, rows_at: Sequence[int], findings: Sequence[Finding | None], may_drop: bool
+        ) -> None:
             for at, finding in zip(rows_at, findings, strict=True):
                 if finding is None:
                     continue
-                if part.split != "train" and name not in (*self.on_test, "licence"):
+                if not may_drop:
                     finding = replace(finding, action="flag")
                 lines.append(finding_line(name, rows[at], finding))
                 (dropped if finding.action == "drop" else flagged)[finding.reason] += 1
                 kept[at] = kept[at] and finding.action != "drop"
 
         if self.commercial:
-            note("licence", range(len(rows)), [_licence(row) for row in rows])
-        for one in load_steps(self.filters):
+            note("licence", range(len(rows)), [_licence(row) for row in rows], True)
+        for name, one in zip(json.loads(self.filters), load_steps(self.filters), strict=True):
+            may_drop = part.split == "train" or name in self.on_test
             for chosen in batches(np.flatnonzero(kept).tolist(), BATCH_ROWS):
                 at = list(chosen)
-                note(one.name, at, one.judge([rows[index] for index in at]))
+                note(one.name, at, one.judge([rows[index] for index in at]), may_drop)
         columns = {"hash": np.array([hash_text(one) for one in ids], dtype=np.uint64), "kept": kept}
         if self.measure is not None:
             columns["measure"] = np.array([measure_of(row, self.measure) for row in rows])

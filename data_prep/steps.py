@@ -134,7 +134,10 @@ def with_decontamination(
     steps = {name: dict(options) for name, options in named.items()}
     first: dict[str, dict[str, Any]] = {}
     if DECONTAMINATION not in steps:
-        first[DECONTAMINATION] = {"folders": [str(folder)]} if folder else {}
+        first[DECONTAMINATION] = {}
+    if folder is not None:
+        options = first.get(DECONTAMINATION, steps.get(DECONTAMINATION, {}))
+        options.setdefault("folders", [str(folder)])
     if EXACT not in steps:
         first[HELD_OUT] = {}
     return {**first, **steps}

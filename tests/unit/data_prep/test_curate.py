@@ -114,7 +114,7 @@ def test_a_filter_that_is_named_for_it_drops_test_rows(
     tmp_path: Path, sources: dict[str, Any]
 ) -> None:
     odd = f"{tmp_path / 'mine'}.py:Odd"
-    spec = {**sources, "filters": odd, "test_filters": "odd", "out": tmp_path / "out"}
+    spec = {**sources, "filters": odd, "test_filters": [odd], "out": tmp_path / "out"}
     assert prepare(spec)[0].dropped == {"odd": 2 * (155 + 25)}
 
 
@@ -274,6 +274,9 @@ def test_the_same_again_does_nothing_and_another_is_refused(
         ({"source": "gsm8k,gsm8k"}, "named twice"),
         ({"source": "gsm8c,arithmetic"}, "did you mean 'gsm8k'"),
         ({"data": "gsm8k"}, "the same word"),
+        ({"test_filters": ["gild"]}, "names 'gild', which is none of filters"),
+        ({"eval_sets": "x"}, "eval_sets is given and decontaminate=false"),
+        ({"kinds": ["preference"]}, "source big gives rl, sft rows, none of kinds=preference"),
     ],
 )
 def test_bad_requests(
@@ -295,3 +298,25 @@ def test_words_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture
     main([*words, "decontaminate=false", "--jsonl", f"out={tmp_path / 'out'}"])
     assert "arithmetic: train 30, test 20 →" in capsys.readouterr().out
     assert len((tmp_path / "out" / "train.jsonl").read_text().splitlines()) == 30
+
+
+def test_an_evaluation_question_and_a_test_row_are_not_trained_on(tmp_path: Path) -> None:
+    """Two overlaps are planted: with a set in the folder, and with the preparation's own test."""
+    sets = tmp_path / "sets" / "gsm8k"
+    sets.mkdir(parents=True)
+    asked = "Janet has 16 ducks that lay eggs every day and she bakes muffins with four of them."
+    (sets / "test.jsonl").write_text(json.dumps({"question": asked, "answer": "#### 1"}) + "\n")
+    (tmp_path / "own.py").write_text(
+        "def rows(spec):\n"
+        f"    texts = ['one', {asked.upper()!r}, 'the held out question', 'two']\n"
+        "    for n, text in enumerate(texts):\n"
+        "        yield {'split': 'train', 'prompt': text, 'gold': str(n)}\n"
+        "    yield {'split': 'test', 'prompt': 'The held-out question?', 'gold': '2'}\n"
+    )
+    spec = {"source": f"{tmp_path / 'own.py'}:rows", "out": tmp_path / "out", "reward": None}
+    manifest, _ = prepare({**spec, "eval_sets": tmp_path / "sets", "mix": {}})
+    assert manifest.dropped == {"contaminated_exact": 1, "duplicate_held_out": 1}
+    assert manifest.decontaminated is not None and manifest.decontaminated["gsm8k"] == 1
+    assert "aime24" in (manifest.not_found or [])
+    kept = {row["prompt"][0]["content"] for row in rows(tmp_path / "out")}
+    assert kept == {"one", "two"} and len(rows(tmp_path / "out", "test")) == 1
