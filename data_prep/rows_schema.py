@@ -16,7 +16,7 @@ Builds no rows and judges none.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from conf.errors import DataError
@@ -28,6 +28,7 @@ Kind = Literal["rl", "sft", "preference", "reward_pairs"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 META: Final = ("id", "source", "licence", "split", "index")
 EXTRA_INFO: Final = ("split", "index", "id", "licence", "source", "category")
+BLOCK_BYTES: Final = 1 << 26  # Arrow's reader counts a block's bytes in 31 bits
 CHAT_KEYS: Final = ("messages", "tools", "enable_thinking", "weight")
 
 
@@ -180,23 +181,35 @@ def to_table(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
     # Through JSON text: `Table.from_pylist` imports pandas, which costs a second and 70 MB, and it
     # leaves out in silence what the schema has no field for.
-    lines = [json.dumps(encode(kind, row), ensure_ascii=False) for row in rows]
-    if not lines:
-        return schema(kind).empty_table()
+    wanted = schema(kind)
+    parse = arrow_json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="error")
+    tables = []
     try:
-        data = "\n".join(lines).encode()
-        return arrow_json.read_json(
-            pa.BufferReader(data),
-            read_options=arrow_json.ReadOptions(block_size=len(data) + 1, use_threads=False),
-            parse_options=arrow_json.ParseOptions(
-                explicit_schema=schema(kind), unexpected_field_behavior="error"
-            ),
-        )
+        for data in _blocks(json.dumps(encode(kind, row), ensure_ascii=False) for row in rows):
+            read = arrow_json.ReadOptions(block_size=len(data) + 1, use_threads=False)
+            source = pa.BufferReader(data)
+            tables.append(arrow_json.read_json(source, read_options=read, parse_options=parse))
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
         raise DataError(
             f"{kind} rows do not fit their schema: {str(error).splitlines()[0]}",
             fix="make rows with the builders of data_prep.rows",
         ) from error
+    return pa.concat_tables(tables) if tables else wanted.empty_table()
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[bytes]:
+    """Lines together, as many as a block of Arrow's reader may hold with ease."""
+    held: list[bytes] = []
+    size = 0
+    for line in lines:
+        data = line.encode()
+        if held and size + len(data) > BLOCK_BYTES:
+            yield b"\n".join(held)
+            held, size = [], 0
+        held.append(data)
+        size += len(data) + 1
+    if held:
+        yield b"\n".join(held)
 
 
 def from_table(kind: Kind, table: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 1. The rows that verl counts are the raw rows less the drops, each drop with its reason.
 2. Each file's rows come out of verl with their prompts, answers and ids as they went in.
-3. The sets' real overlaps are in the rows: two problems of MATH in both splits, five Countdown
+3. Every shared file is among them, or among those that make no row, with the reason.
+4. The sets' real overlaps are in the rows: two problems of MATH in both splits, five Countdown
    tasks, the degenerate pairs of HH-RLHF.
 """
 
@@ -25,7 +26,7 @@ from data_prep.rows import meta
 from data_prep.rows_schema import Kind, schema, to_table
 from data_prep.sources.base import Drop
 from data_prep.sources.declare import declaration, names
-from data_prep.sources.open import open_source
+from data_prep.sources.open import open_source, source_files
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no shared data beside the checkout")
@@ -109,6 +110,19 @@ CASES = [
     Case("advbench", "safety", "train", 520),
     Case("kk_logic", "verl_examples/kk_logic", "test", 500),
 ]
+# Files that make no row of any kind, and why.
+NO_SOURCE = {
+    "README.md": "describes the others",
+    "code_contests/live_code_bench_v1_sample.jsonl": "its tests are pickled: reading runs them",
+    "ifeval_responses/gpt4_20231107.jsonl.gz": "a model's responses with verdicts: tests graders",
+    "json_schema/draft2020-12.jsonl.gz": "schemas and instances: tests graders",
+    "json_schema/draft7.jsonl.gz": "schemas and instances: tests graders",
+    "mt_bench/question.jsonl": "questions without answers: for a judge",
+    "mt_bench/reference_answer_gpt-4.jsonl": "answers of a judge to those",
+    "verl_examples/arithmetic_sequence/test.parquet": "prompts without answers",
+    "verl_examples/arithmetic_sequence/train.parquet": "prompts without answers",
+    "wizardlm/WizardLM_testset.jsonl": "instructions without answers: to decontaminate against",
+}
 RUNS = [(case, kind) for case in CASES for kind in declaration(case.source).kind]
 
 
@@ -210,6 +224,16 @@ def load_pairs(kind: Kind, path: Path, rows: list[dict[str, Any]], tokenizer: An
 def test_every_verified_source_is_tried_here() -> None:
     verified = {name for name in names() if declaration(name).verified}
     assert verified == {case.source for case in CASES}
+
+
+def test_every_shared_file_has_a_source_or_a_reason() -> None:
+    read = set()
+    for case in CASES:
+        places = source_files(declaration(case.source), DATA / case.local, case.split)  # type: ignore[arg-type]
+        read |= {path for files in places.values() for path in files or ()}
+    there = {path for path in DATA.rglob("*") if path.is_file()}
+    assert there - read == {DATA / name for name in NO_SOURCE}
+    assert read <= there
 
 
 @pytest.mark.parametrize("kind", ["rl", "sft", "preference"])

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conf.errors import DataError
+from data_prep import rows_schema
 from data_prep.rows import meta, preference_row, reward_pair_row, rl_row, sft_row
 from data_prep.rows_schema import KINDS, from_table, kind_of, schema, to_table
 
@@ -90,6 +91,20 @@ def test_tools_of_any_shape_survive_mixing(many: list, thinking: bool | None) ->
     assert json.dumps(back) == json.dumps(
         [{k: row[k] for k in back[n]} for n, row in enumerate(rows)]
     )
+
+
+@pytest.mark.parametrize("block", [1, 300, 1 << 20])
+def test_rows_fill_a_table_block_by_block(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_schema, "BLOCK_BYTES", block)
+    common = {**COMMON, "data_source": "2020-01-01T00:00:00Z"}  # a text, not a time
+    rows = [
+        reward_pair_row(prompt="x" * n, chosen="1", rejected="\0é\u2028", **common)
+        for n in range(1, 40)
+    ]
+    table = to_table("reward_pairs", rows)
+    assert table.schema == schema("reward_pairs")
+    assert from_table("reward_pairs", table) == rows
+    assert to_table("rl", []).schema == schema("rl")
 
 
 def test_only_a_plain_conversation_lies_in_messages() -> None:
@@ -172,6 +187,7 @@ def test_what_a_message_may_not_say(change: dict, says: str) -> None:
         (lambda: meta({"messages": []}), "row ?: no id, source, licence, split, index"),
         (lambda: kind_of(["text"]), "columns text: no kind of row"),
         (lambda: to_table("rl", [{**ROWS["rl"], "ability": 1}]), "do not fit their schema"),
+        (lambda: to_table("rl", [{**ROWS["rl"], "level": "1"}]), "do not fit their schema"),
     ],
 )
 def test_what_a_row_may_not_be(call: Any, says: str) -> None:
