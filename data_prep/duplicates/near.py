@@ -1,9 +1,9 @@
 """Near-duplicates: rows that share most of their word n-grams, found by MinHash and LSH.
 
-In: rows; phase 1 gives 256 bytes a row, phase 2 findings. A candidate pair is decided by its exact
+In: rows; phase 1 gives 258 bytes a row, phase 2 findings. A candidate pair is decided by its exact
 Jaccard similarity when the rows can be fetched again, by the sketch's estimate otherwise (standard
-error 0.04 at 0.7); rows of equal sketches need no comparing. The same rows in the same order give the same findings, whatever the batches.
-Rows that say the same in other words are `semantic`'s.
+error 0.04 at 0.7); rows of equal sketches need no comparing. The same rows in the same order give
+the same findings, whatever the batches. Rows that say the same in other words are `semantic`'s.
 """
 
 from __future__ import annotations
