@@ -1,11 +1,12 @@
 """Near-duplicates against datatrove on the same texts: documents a second, and recall.
 
 20,000 texts of 60 words, a tenth of them edited copies. Both sides are one process and get the
-texts in memory; datatrove's stages one to three are called without its executor, as it ships, and
+texts in memory. datatrove's stages one to three are called without its executor, as it ships, and
 once more with white space in place of its word tokenizer, which shows how much of its time is that
-tokenizer's (the texts are plain words, so nothing is lost). Recall is of pairs whose 5-word runs have an exact
-Jaccard similarity of at least 0.7, and 0.8; to datatrove every pair within one cluster counts as
-found. Times are CPU seconds. Needs datatrove with spaCy, which temper does not install.
+tokenizer's (the texts are plain words, so nothing is lost). Recall is of pairs whose 5-word runs
+have an exact Jaccard similarity of at least 0.7, and 0.8; to datatrove every pair within one
+cluster counts as found. Times are CPU seconds. Needs datatrove with spaCy, and xxhash below 4,
+which temper does not install.
 """
 
 from __future__ import annotations
