@@ -1,7 +1,7 @@
 """Log-probs of texts by a causal language model, in this process.
 
 In: a model's folder or hub name; texts. Out: the log-prob of every token but the first. Loads torch
-and transformers when it is made. Runs where the model's weights are put (the CPU by default).
+and transformers when it is made. Runs on the machine's accelerator where it has one.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ class CausalModel:
     def __init__(self, name: str, max_tokens: int = 1024, batch: int = 8) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        from data_prep.backends.device import device
+
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
-            self._model: Any = AutoModelForCausalLM.from_pretrained(name).eval()
+            self._model: Any = AutoModelForCausalLM.from_pretrained(name).eval().to(device())
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"model {name!r} does not load: {str(error).splitlines()[0]}",

@@ -40,13 +40,18 @@ class SentenceModel:
                 return
             from transformers import AutoModel, AutoTokenizer
 
+            from data_prep.backends.device import device
+
             self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
-            self._model: Any = AutoModel.from_pretrained(name).eval()
+            self._model: Any = AutoModel.from_pretrained(name).eval().to(device())
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"embedding model {name!r} does not load: {str(error).splitlines()[0]}",
                 fix="model=FOLDER, or a hub name that is in the local cache",
             ) from error
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._tokenizer.padding_side = "right"
         self._pooling = _pooling(name)
         self._longest = min(
             int(getattr(self._model.config, "max_position_embeddings", 512) or 512), 8192
@@ -65,11 +70,9 @@ class SentenceModel:
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
         for first in range(0, len(order), self._batch):
             some = [texts[i] or " " for i in order[first : first + self._batch]]
-            if self._tokenizer.pad_token is None:
-                self._tokenizer.pad_token = self._tokenizer.eos_token
             encoded = self._tokenizer(
                 some, padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
-            )
+            ).to(self._model.device)
             with torch.inference_mode():
                 states = self._model(
                     input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]
@@ -81,8 +84,8 @@ class SentenceModel:
                 pooled = states[:, 0]
             else:
                 last = encoded["attention_mask"].sum(1) - 1
-                pooled = states[torch.arange(len(some)), last]
-            parts.append(pooled.numpy())
+                pooled = states[torch.arange(len(some), device=last.device), last]
+            parts.append(pooled.cpu().numpy())
         found = np.concatenate(parts)
         vectors = np.empty_like(found)
         vectors[order] = found

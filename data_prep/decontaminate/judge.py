@@ -4,8 +4,9 @@ In: rows; the evaluation sets found on this machine. Out: findings with their ev
 which question, what share, the words matched). Every turn of a training row is compared by whole
 questions and n-grams, its prompt also for paraphrases that keep the numbers. What it catches of
 GSM8K's test split, as `tests/unit/data_prep/filters/test_decontaminate.py` measures: verbatim and
-re-cased or re-punctuated copies, all; paraphrases with names and numbers kept, most; paraphrases
-with another story around the numbers, none, and of code tasks without numbers, none.
+re-cased or re-punctuated copies, all; paraphrases with names and numbers kept, 31 of 32; with
+another story around the numbers, none of 6; of tasks without numbers, none. An embedding model
+(`embedding_model`) is what looks for those.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
+import numpy as np
 from pydantic import Field
 
 from data_prep.decontaminate.index import Index, Match
 from data_prep.decontaminate.paraphrase import Paraphrases
 from data_prep.decontaminate.sets import SETS, Item, SetFiles, load_sets
+from data_prep.duplicates.semantic import Embedder, load_embedder
 from data_prep.filters.base import Action, Finding, Options, Row, split_of, text_of, turns_of
 from data_prep.filters.text import words_of
 
-SHOWN = 400  # characters of a text in the evidence
+SHOWN: Final = 400  # characters of a text in the evidence
+EMBEDDED_TOGETHER: Final = 64  # texts in one request to a server
 
 
 class Decontamination(Options):
@@ -36,7 +40,12 @@ class Decontamination(Options):
         cache: whether to look into the model hub's cache.
         ngram: words in an n-gram.
         share: least share of a question's n-gram weight that counts as holding it.
-        paraphrases: what a paraphrase that keeps the numbers does; `off`: they are not looked for.
+        paraphrases: what a paraphrase does, of either kind; `off`: those that keep the numbers are
+            not looked for.
+        embedding_model: sentence-transformers model (folder, hub name, or name on the server) to
+            look for paraphrases of any kind; None: they are not looked for.
+        embedding_server: base URL of an OpenAI-compatible embedding server.
+        embedding_threshold: least cosine of a prompt and a question that mean the same.
         splits: splits that are judged; held-out rows are the test.
         action: what an exact or n-gram match does.
     """
@@ -46,6 +55,7 @@ class Decontamination(Options):
         "contaminated_exact": "holds a whole evaluation question, case and punctuation aside",
         "contaminated_ngram": "holds a large share of an evaluation question's n-grams",
         "contaminated_paraphrase": "says an evaluation question, with its numbers, in other words",
+        "contaminated_semantic": "means what an evaluation question means, by its embedding",
     }
 
     sets: tuple[str, ...] = tuple(SETS)
@@ -55,6 +65,9 @@ class Decontamination(Options):
     ngram: int = Field(default=8, ge=2, le=12)
     share: float = Field(default=0.5, gt=0, le=1)
     paraphrases: Literal["drop", "flag", "off"] = "drop"
+    embedding_model: str | None = None
+    embedding_server: str | None = None
+    embedding_threshold: float = Field(default=0.9, gt=0, le=1)
     splits: tuple[str, ...] = ("train",)
     action: Action = "drop"
 
@@ -70,6 +83,14 @@ class Decontamination(Options):
     @cached_property
     def _paraphrases(self) -> Paraphrases:
         return Paraphrases([item.text for item in self._loaded[0]])
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        return load_embedder(str(self.embedding_model), self.embedding_server, EMBEDDED_TOGETHER)
+
+    @cached_property
+    def _vectors(self) -> np.ndarray:
+        return self._embedder([item.text for item in self._loaded[0]])
 
     @property
     def compared(self) -> dict[str, int]:
@@ -101,6 +122,34 @@ class Decontamination(Options):
             for i in judged:
                 if findings[i] is None:
                     findings[i] = self._paraphrase(rows[i])
+        if self.embedding_model is not None:
+            left = [i for i in judged if findings[i] is None]
+            for i, found in zip(left, self._semantic([rows[i] for i in left]), strict=True):
+                findings[i] = found
+        return findings
+
+    def _semantic(self, rows: Sequence[Row]) -> list[Finding | None]:
+        """The question that each prompt is nearest to, where that is near enough."""
+        if not rows:
+            return []
+        texts = [text_of(row, "prompt", system=False) for row in rows]
+        cosines = self._embedder(texts) @ self._vectors.T
+        findings: list[Finding | None] = []
+        for text, row in zip(texts, cosines, strict=True):
+            nearest = int(row.argmax())
+            cosine = float(row[nearest])
+            item = self._loaded[0][nearest]
+            near = cosine >= self.embedding_threshold and bool(text.strip())
+            findings.append(
+                Finding(
+                    "contaminated_semantic",
+                    f"cosine {cosine:.3f} with {item.set} {item.id}",
+                    "flag" if self.paraphrases == "flag" else "drop",
+                    {**_evidence(item, text), "cosine": round(cosine, 4)},
+                )
+                if near
+                else None
+            )
         return findings
 
     def _held(self, text: str, match: Match) -> Finding:

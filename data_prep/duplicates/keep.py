@@ -32,19 +32,16 @@ def choose(
         similar: pairs of positions with their similarity.
         order: all positions, the ones to keep first.
     """
-    rank = {int(position): place for place, position in enumerate(order)}
-    neighbours: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[np.asarray(order, dtype=np.int64)] = np.arange(len(order))
+    before: dict[int, list[tuple[int, float]]] = defaultdict(list)  # those preferred to each
     for left, right, value in similar:
-        neighbours[left].append((right, value))
-        neighbours[right].append((left, value))
+        first, second = (left, right) if rank[left] < rank[right] else (right, left)
+        before[second].append((first, value))
     gone: dict[int, tuple[int, float]] = {}
-    for position in sorted(neighbours, key=rank.__getitem__):
-        kept = [
-            (rank[other], other, value)
-            for other, value in neighbours[position]
-            if rank[other] < rank[position] and other not in gone
-        ]
+    for position in sorted(before, key=rank.__getitem__):
+        kept = [(int(rank[at]), at, value) for at, value in before[position] if at not in gone]
         if kept:
-            _, other, value = min(kept)
-            gone[position] = (other, value)
+            _, at, value = min(kept)
+            gone[position] = (at, value)
     return gone

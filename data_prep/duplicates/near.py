@@ -1,9 +1,9 @@
 """Near-duplicates: rows that share most of their word n-grams, found by MinHash and LSH.
 
-In: rows; phase 1 gives 256 bytes a row, phase 2 findings. A candidate pair is decided by its exact
+In: rows; phase 1 gives 258 bytes a row, phase 2 findings. A candidate pair is decided by its exact
 Jaccard similarity when the rows can be fetched again, by the sketch's estimate otherwise (standard
-error 0.04 at 0.7). The same rows in the same order give the same findings, whatever the batches.
-Rows that say the same in other words are `semantic`'s.
+error 0.04 at 0.7); rows of equal sketches need no comparing. The same rows in the same order give
+the same findings, whatever the batches. Rows that say the same in other words are `semantic`'s.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from data_prep.filters.base import (
     split_of,
     text_of,
 )
-from data_prep.filters.shingles import hash_words, ngrams
+from data_prep.filters.shingles import hash_words, mix, ngrams
 from data_prep.filters.text import figures_of
 
 MARGIN: Final = 0.12  # three standard errors: what the estimate may be off by before it is exact
@@ -81,11 +81,20 @@ class NearDuplicates(Options):
         }
 
     def similar(
-        self, signatures: Signatures, fetch: Fetch | None = None
+        self,
+        signatures: Signatures,
+        fetch: Fetch | None = None,
+        among: np.ndarray | None = None,
     ) -> Iterator[tuple[int, int, float]]:
-        """Pairs of positions at or over the threshold, with their similarity, in order."""
+        """Pairs of positions at or over the threshold, with their similarity, in order.
+
+        Args:
+            signatures: of all rows.
+            fetch: gives rows by position; None: the estimate decides.
+            among: positions to look at, ascending; None: all that have words.
+        """
         bytes_ = signatures["near_checks"]
-        words = np.flatnonzero(signatures["near_words"])
+        words = np.flatnonzero(signatures["near_words"]) if among is None else among
         found = _distinct(pairs(signatures["near_bands"][words]), len(words))
         left, right = words[found[0]], words[found[1]]
         least = self.threshold - MARGIN if fetch is not None else self.threshold
@@ -121,19 +130,44 @@ class NearDuplicates(Options):
     ) -> dict[str, Finding]:
         """Findings by row id: each row that goes names the row that stays for it."""
         held_out = signatures["near_held_out"]
-        gone = choose(self.similar(signatures, fetch), preference(held_out))
+        order = preference(held_out)
+        # Rows of one sketch are one row as far as the others go; a set that repeats each row a
+        # hundred times would else have thousands of pairs a row.
+        words = order[signatures["near_words"][order]]
+        first, inverse = _first_of_each(signatures["near_bands"], words)
+        gone = choose(self.similar(signatures, fetch, np.sort(first)), order)
+        copies = set()
+        for position, stands in zip(words.tolist(), first[inverse].tolist(), strict=True):
+            if position != stands:
+                gone[position] = gone.get(stands, (stands, 1.0))
+                copies.add(position)
         findings = {}
         for position, (kept, value) in sorted(gone.items()):
             if held_out[position]:
                 continue  # an evaluation set is not ours to thin out
+            exact = fetch is not None and position not in copies
             reason = "duplicate_near_held_out" if held_out[kept] else "duplicate_near"
             findings[ids[position]] = Finding(
                 reason,
                 f"{value:.2f} of the {self.ngram}-word runs are those of {ids[kept]}",
                 self.action,
-                {"kept": ids[kept], "jaccard": round(value, 4), "exact": fetch is not None},
+                {"kept": ids[kept], "jaccard": round(value, 4), "exact": exact},
             )
         return findings
+
+
+def _first_of_each(keys: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the rows of each sketch, and for each row in order which of these it is.
+
+    Args:
+        keys: one row a text, one column a band.
+        order: positions, the ones to keep first.
+    """
+    whole = np.zeros(len(keys), dtype=np.uint64)
+    for band in range(keys.shape[1]):
+        whole = mix(whole ^ keys[:, band].astype(np.uint64))
+    _, first, inverse = np.unique(whole[order], return_index=True, return_inverse=True)
+    return order[first], inverse
 
 
 def hash_each(texts: Sequence[str]) -> np.ndarray:

@@ -88,6 +88,33 @@ def alike(
             yield from zip(left.tolist(), right.tolist(), values.tolist(), strict=True)
 
 
+def load_embedder(model: str, server: str | None, batch: int) -> Embedder:
+    """From texts to vectors of length 1, shape (texts, dimensions).
+
+    Args:
+        model: folder or hub name of a sentence-transformers model; or its name on the server.
+        server: base URL of an OpenAI-compatible embedding server; None: the model runs here.
+        batch: texts in one request.
+    """
+    if server is None:
+        from data_prep.backends.sentence_model import SentenceModel
+
+        return SentenceModel(model).embed
+    from data_prep.filters.server import Server
+
+    client = Server(server, model)
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        vectors: list[list[float]] = []
+        for first in range(0, len(texts), batch):
+            vectors += client.embeddings([text or " " for text in texts[first : first + batch]])
+        found = np.asarray(vectors, dtype=np.float32)
+        lengths = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(found / np.where(lengths == 0, 1, lengths), dtype=np.float32)
+
+    return embed
+
+
 class SemanticDuplicates(Options):
     """The step `semantic_duplicates`.
 
@@ -119,32 +146,17 @@ class SemanticDuplicates(Options):
 
     @cached_property
     def _embedder(self) -> Embedder:
-        if self.server is not None:
-            from data_prep.filters.server import Server
-
-            server = Server(self.server, self.model)
-
-            def embed(texts: Sequence[str]) -> np.ndarray:
-                vectors: list[list[float]] = []
-                for first in range(0, len(texts), self.batch):
-                    vectors += server.embeddings([t or " " for t in texts[first:][: self.batch]])
-                return np.asarray(vectors, dtype=np.float32)
-
-            return embed
-        from data_prep.backends.sentence_model import SentenceModel
-
-        return SentenceModel(self.model).embed
+        return load_embedder(self.model, self.server, self.batch)
 
     def signatures(self, rows: Sequence[Row]) -> Signatures:
         """One vector of length 1 a row, its numbers' hash, and whether it is held out."""
         from data_prep.duplicates.near import hash_each
 
         texts = [text_of(row, self.part, system=False) for row in rows]
-        vectors = np.asarray(self._embedder(texts), dtype=np.float32)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = self._embedder(texts)
         named = ["" if self.numbers == "any" else " ".join(numbers_of(text)) for text in texts]
         return {
-            "semantic_vectors": (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float16),
+            "semantic_vectors": vectors.astype(np.float16),
             "semantic_numbers": hash_each(named),
             "semantic_words": np.array([bool(text.strip()) for text in texts], dtype=bool),
             "semantic_held_out": np.array([split_of(row) != "train" for row in rows], dtype=bool),

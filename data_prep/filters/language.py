@@ -18,7 +18,7 @@ from pydantic import Field
 from data_prep.filters.base import Finding, Part, Row, RowFilter, text_of
 from data_prep.filters.hooks import load_hook
 from data_prep.filters.markup import split_fences
-from data_prep.filters.text import unify
+from data_prep.filters.text import plain, unify
 
 WORDS: Final[Mapping[str, frozenset[str]]] = {
     language: frozenset(words.split())
@@ -52,6 +52,7 @@ SCRIPTS: Final = (
     ("th", "\u0e00", "\u0e7f"),
 )
 SIGNIFICANT: Final = 0.12  # least share of function words by which a language is recognised
+DISTINCT: Final = 3  # function words that must differ: one may be a name
 Detector = Callable[[Sequence[str]], Sequence[tuple[str, float]]]
 
 
@@ -67,12 +68,13 @@ def detect(text: str) -> tuple[str, float]:
         # Greek letters in a formula are no Greek.
         if counts[code] > 0.3 * letters and (code != "el" or counts[code] > 15):
             return code, counts[code] / letters
-    words = [word for word in text.replace("'", " ").split() if word.isalpha()]
+    # A lone letter is a variable as often as a word (Spanish y, Italian e).
+    words = [word for word in plain(text).split() if word.isalpha() and len(word) > 1]
     if len(words) < 5:
         return "", 0.0
     shares = {code: sum(w in known for w in words) / len(words) for code, known in WORDS.items()}
     best = max(sorted(shares), key=shares.__getitem__)
-    if shares[best] < SIGNIFICANT:
+    if shares[best] < SIGNIFICANT or len(WORDS[best].intersection(words)) < DISTINCT:
         return "", 0.0
     rest = max(share for code, share in shares.items() if code != best)
     return best, shares[best] / (shares[best] + rest)

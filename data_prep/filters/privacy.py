@@ -1,11 +1,10 @@
 """The filter `privacy`: personal data and secrets.
 
 In: rows. Out: a finding with what kind was found and a masked excerpt, never the thing itself:
-evidence files are shared. Personal data (e-mail and postal-free identifiers: phone numbers, card
-and account numbers with valid check digits, US social security numbers, public IP addresses) is
-flagged by default, secrets (keys, tokens, private keys, passwords in assignments) drop the row.
-Addresses and numbers reserved for examples do not count. Names and street addresses are not found:
-that needs a model.
+evidence files are shared. Personal data (e-mail addresses, phone numbers, card and account numbers
+with valid check digits, US social security numbers, public IP addresses) is flagged by default,
+secrets (keys, tokens, private keys, passwords in assignments) drop the row. Addresses and numbers
+reserved for examples do not count. Names and street addresses are not found: that needs a model.
 """
 
 from __future__ import annotations
@@ -42,7 +41,9 @@ _PHONE = re.compile(
     r"(?<![\w.$])(?:\+\d{1,3}[ .-]?)?(?:\(\d{3}\)[ ]?|\d{3}[.-])\d{3}[.-]\d{4}(?![\w-])"
     r"|(?<![\w.])\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}(?!\w)"
 )
-_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+_CARD = re.compile(  # as cards print it, or without a break
+    r"(?<![\w.-])(?:\d{4}([ -])\d{4}\1\d{4}\1\d{4}|3\d{3}([ -])\d{6}\2\d{5}|\d{13,19})(?![\w-])"
+)
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")

@@ -24,10 +24,10 @@ from data_prep.filters.text import plain
 
 # In ROT13, so that reading the source, or searching it, is no trouble to anyone.
 _LIST: Final = (
-    "shpx shpxvat shpxrq shpxre zbgureshpxre zbgureshpxvat shpxgneq shpxsnpr ohyyfuvg fuvgurnq "
-    "phag phagf nffubyr nffubyrf oybjwbo unaqwbo jnaxre gjng pbpxfhpxre phzfubg whzobgvgf "
-    "avttre avttref avttn snttbg snttbgf xvxr xvxrf fcvp jrgonpx puvax tbbx enturnq fnaqavttre "
-    "genaal qlxr pbba orngpu fyhg jubere"
+    "shpx shpxvat shpxrq shpxre zbgureshpxre zbgureshpxvat shpxgneq shpxsnpr ohyyfuvg "
+    "fuvgurnq phag phagf nffubyr nffubyrf oybjwbo unaqwbo jnaxre gjng pbpxfhpxre phzfubg "
+    "whzobgvgf avttre avttref avttn snttbg snttbgf xvxr xvxrf fcvp jrgonpx tbbx enturnq "
+    "fnaqavttre genaal fyhg jubere"
 )
 TERMS: Final = frozenset(codecs.decode(_LIST, "rot13").split())
 Classifier = Callable[[Sequence[str]], Sequence[float]]

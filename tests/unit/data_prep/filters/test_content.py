@@ -35,6 +35,8 @@ def reason(filter_, row) -> str | None:
         ("\u3053\u308c\u306f\u65e5\u672c\u8a9e\u306e\u6587\u3067\u3059\u3002", "ja"),
         ("\u0421\u043a\u043e\u043b\u044c\u043a\u043e \u043b\u044e\u0434\u0435\u0439?", "ru"),
         ("x = 1\ny = 2\nprint(x + y)", ""),
+        ("No / Yes, no, no and no: hot or mild", ""),
+        ("\\tan^2 x y \\tan^2 y z \\tan^2 y - \\sin y", ""),
         ("$\\alpha + \\beta = \\gamma$", ""),
     ],
 )
@@ -116,6 +118,7 @@ def test_personal_data_is_flagged(make, text: str) -> None:
         "Ping 127.0.0.1, 192.168.1.1 or 999.1.1.1.",
         "Call 555-0199 or (212) 555-0147.",
         "The numbers 1234567890123456 and 4539148803436468 are no cards.",
+        "The table 8 16 24 32 40 48 56 64 72 80 and 9 18 27 36 45 54 63 72 81 90.",
         "Version 1.2.3.4000, pi is 3.14159265358979.",
         "On 2023-10-11 we sold 120-35-4 of them for $1,234,567.89.",
         "DE00 3704 0044 0532 0130 00 has wrong check digits.",
@@ -147,7 +150,9 @@ def test_toxic_words_are_flagged_and_masked(make) -> None:
     (found,) = Toxic().judge([make.sft("q", f"You {term.upper()}!")])
     assert found is not None and (found.reason, found.action) == ("toxic_words", "flag")
     assert term not in found.detail and mask(term) in found.detail
-    assert reason(Toxic(), make.sft("q", "Scunthorpe, assess, cocktail, Dickens")) is None
+    assert (
+        reason(Toxic(), make.sft("q", "Scunthorpe, assess, cocktail, Dickens, Maine Coon")) is None
+    )
     assert reason(Toxic(least=2), make.sft("q", term)) is None
 
 

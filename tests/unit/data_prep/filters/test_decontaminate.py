@@ -173,6 +173,26 @@ def test_training_rows_are_judged_and_held_out_ones_are_not(make, folder: Path) 
     ]
 
 
+def test_an_embedding_finds_a_paraphrase_without_numbers(make, folder: Path, serve) -> None:
+    near = "A man with a dozen cattle trades some at a fair; what does he own in the end?"
+
+    def answer(path: str, body: dict) -> tuple[int, object]:
+        known = {near: [1.0, 0.1, 0.0], LONG: [1.0, 0.0, 0.0], SHORT: [0.0, 1.0, 0.0]}
+        about = [known.get(text, [0.0, 0.0, 1.0]) for text in body["input"]]
+        return 200, {"data": [{"index": i, "embedding": v} for i, v in enumerate(about)]}
+
+    step = Decontamination(
+        folders=(folder,), cache=False, sets=("gsm8k",), embedding_model="m",
+        embedding_server=serve(answer), embedding_threshold=0.99, paraphrases="flag",
+    )  # fmt: skip
+    short = "Which sky is blue?"
+    found = step.judge([make.rl(near), make.rl(short), make.rl(LONG)])
+    assert [f and (f.reason, f.action) for f in found] == [
+        ("contaminated_semantic", "flag"), None, ("contaminated_exact", "drop"),
+    ]  # fmt: skip
+    assert found[0].evidence["question_id"] == "0" and found[0].evidence["cosine"] == 0.995
+
+
 @pytest.fixture(scope="module")
 def real(shared: Path) -> Decontamination:
     return Decontamination(folders=(shared,), cache=False)

@@ -168,6 +168,24 @@ def test_other_figures_make_another_task(make) -> None:
     assert sorted(either.resolve(either.signatures(rows), ids, fetch)) == ["b", "c", "d"]
 
 
+def test_rows_repeated_a_hundred_times_cost_no_pairs(make, monkeypatch) -> None:
+    texts = [" ".join(f"w{i}x{j}" for j in range(30)) for i in range(3)]
+    near = texts[0] + " more"
+    rows = [make.sft("", t, f"{n}/{i}") for n in range(100) for i, t in enumerate((*texts, near))]
+    seen: list[int] = []
+
+    def fetch(at) -> list:
+        seen.extend(at)
+        return [rows[i] for i in at]
+
+    step = NearDuplicates(numbers="any")
+    ids = [row["extra_info"]["id"] for row in rows]
+    found = step.resolve(step.signatures(rows), ids, fetch)
+    assert sorted(set(ids) - set(found)) == ["0/0", "0/1", "0/2"]
+    assert found["7/1"].evidence["kept"] == "0/1" and found["7/3"].evidence["kept"] == "0/0"
+    assert len(seen) == 2  # the one pair that is not of equal sketches
+
+
 def test_held_out_rows_stay_and_training_rows_like_them_go(make) -> None:
     text = " ".join(f"w{i}" for i in range(40))
     rows = [
