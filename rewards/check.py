@@ -10,7 +10,8 @@ import json
 import sys
 
 from conf.errors import RewardError, boundary
-from rewards.registry import FORMS, load_reward
+from rewards.loading import FORMS
+from rewards.registry import load_reward
 
 SAMPLE_RESPONSE = "2+2 is 4.\n#### 4"
 SAMPLE_GOLD = "4"

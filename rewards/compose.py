@@ -33,7 +33,7 @@ Values = Mapping[str, Verdict]
 Term = Callable[[Values], float]
 Gate = Callable[[Values], bool]
 
-MAX_CHARS: Final = 2000
+MAX_CHARS: Final = 1000
 MAX_DEPTH: Final = 50
 KEYWORDS: Final = frozenset({"if", "else", "and", "not"})
 COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {

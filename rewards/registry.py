@@ -32,6 +32,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "exact": "rewards.exact:grade_exact",
     "constant": "rewards.control:grade_constant",
     "random": "rewards.control:grade_random",
+    "shuffled_gold": "rewards.control:grade_shuffled_gold",
 }
 ENTRY_POINTS: Final = "temper.rewards"
 USE: Final = "use"  # in a composition: the option of a part that says which reward its name means
