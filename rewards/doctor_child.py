@@ -70,7 +70,8 @@ class Child:
         """
         if self.process is None:
             self._start()
-        answers = self._request({"cases": list(cases), "threads": threads}, seconds)
+        request = {"cases": list(cases), "threads": threads}
+        answers: list[Answer] | None = self._request(request, seconds)
         return answers
 
     def ask_each(self, cases: Sequence[Mapping[str, Any]], seconds: float) -> list[Answer | None]:
