@@ -94,7 +94,7 @@ def examine(patient: Patient, child: Child, limits: Limits, short: bool) -> Iter
 
 
 def _ask(child: Child, cases: Sequence[Case], limits: Limits) -> list[Answer | None]:
-    return child.ask_each(cases, max(limits.deadline, 0.05 * len(cases)))
+    return child.ask_each(cases, limits.deadline)
 
 
 def right_answers(patient: Patient, child: Child, limits: Limits) -> tuple[Right, Finding]:

@@ -76,13 +76,11 @@ class Child:
 
     def ask_each(self, cases: Sequence[Mapping[str, Any]], seconds: float) -> list[Answer | None]:
         """Each case's verdict; a case that hangs costs `seconds` and the child, not the others."""
-        together = self.ask(cases, seconds)
-        if together is not None:
-            return list(together)
-        if len(cases) == 1:
-            return [None]
-        half = len(cases) // 2
-        return [*self.ask_each(cases[:half], seconds), *self.ask_each(cases[half:], seconds)]
+        answers: list[Answer | None] = []
+        for case in cases:
+            said = self.ask([case], seconds)
+            answers.append(None if said is None else said[0])
+        return answers
 
     def kill(self) -> None:
         """End the child and what it started."""
