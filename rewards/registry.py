@@ -173,6 +173,22 @@ def load_reward(spec: str, options: Mapping[str, Any] | None = None) -> Reward:
     return Reward(spec, function, options, row_names, defined(function))
 
 
+def load_correctness(spec: str, options: Mapping[str, Any] | None = None) -> Reward:
+    """The part of a reward that says what is right: of a composition its first, else all of it.
+
+    For gold answers and evaluations, where nobody counts tokens and nothing is shaped.
+
+    Raises:
+        RewardError: as `load_reward`.
+    """
+    whole = load_reward(spec, options)
+    if not isinstance(whole.function, compose.Composition):
+        return whole
+    first = whole.function.formula.names[0]
+    own = dict((options or {}).get(first) or {})
+    return load_reward(str(own.pop(USE, first)), own)
+
+
 def _is_composition(spec: str) -> bool:
     """Whether a spec is more than one name: a file whose name holds a `+` is still a file."""
     if spec in BUILT_IN or compose.is_name(spec):

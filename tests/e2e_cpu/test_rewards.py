@@ -60,7 +60,8 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def composed(mine: Path) -> tuple[str, ...]:
     """Overrides of a composed reward whose second part fails at times."""
     return (
-        "data_prep.reward=math",
+        "data_prep.reward=math",  # the session's data are checked by the plain reward
+        "data_prep.reward_options={}",
         "reward_fn.name='0.9*math + 0.1*brief'",
         f"+reward_fn.options.brief.use={mine}:flaky",
         "reward_fn.breaker.share=0.9",
