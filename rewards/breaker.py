@@ -155,5 +155,5 @@ class Breaker:
         return f"{self.broken} of {self.total} verdicts are broken{self._reasons()}"
 
     def _reasons(self) -> str:
-        why = "; ".join(f"{text[:160]} (×{n})" for text, n in self._why.most_common(3))
+        why = "; ".join(f"{text[:240]} (×{n})" for text, n in self._why.most_common(3))
         return f": {why}" if why else ""

@@ -252,7 +252,7 @@ def in_threads(child: Child, limits: Limits, known: Right) -> Finding:
     ]
     got = f"{len(differ)} of {len(answers)} differ"
     if differ:
-        got += f"; {differ[0]['status']} {differ[0]['detail'][:80]}"
+        got += f"; {differ[0]['status']} {differ[0]['detail'][-160:]}"
     return Finding("threads", not differ, got, need)
 
 

@@ -79,7 +79,7 @@ class VerdictManager(RewardManagerBase):
             "max_response_tokens": self.max_response_tokens,
         }
         call = {
-            "data_source": row["data_source"],
+            "data_source": str(row["data_source"]),
             "ground_truth": row["reward_model"]["ground_truth"],
             "extra_info": {**_extra_info(row), **length},
             **self.model_server,
@@ -180,7 +180,8 @@ def _extra_info(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row's fields for the reward, with what verl's own manager adds, and the prompt."""
     info = dict(row.get("extra_info") or {})
     info.update(row.get("tool_extra_fields") or {})
-    info["num_turns"] = row.get("__num_turns__")
+    turns = row.get("__num_turns__")
+    info["num_turns"] = None if turns is None else int(turns)  # not numpy's, for any reward to use
     info["rollout_reward_scores"] = row.get("reward_scores") or {}
     if "prompt" not in info and row.get("raw_prompt") is not None:
         info["prompt"] = [dict(message) for message in row["raw_prompt"]]

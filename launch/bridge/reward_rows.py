@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 import transfer_queue as tq
+from tensordict.tensorclass import NonTensorData
 from verl.trainer.ppo.v1 import trainer_base
 from verl.utils import tensordict_utils as tu
 
@@ -34,9 +35,14 @@ def read_rows(batch: Any) -> list[Row]:
     fields = ["uid", "rm_scores", "extra_fields"]
     data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
     scores = [float(one.sum()) for one in data["rm_scores"].unbind()]
-    groups = [str(one) for one in data.pop("uid").tolist()]
-    infos = [(one or {}).get("reward_extra_info") or {} for one in data["extra_fields"].tolist()]
+    groups = [str(one) for one in _plain(data["uid"])]
+    infos = [(one or {}).get("reward_extra_info") or {} for one in _plain(data["extra_fields"])]
     return [Row(*one) for one in zip(keys, groups, scores, infos, strict=True)]
+
+
+def _plain(column: Any) -> list[Any]:
+    """A column that holds no tensors: a stack, an array or a list, as the queue sees fit."""
+    return [one.data if isinstance(one, NonTensorData) else one for one in list(column)]
 
 
 def group_scores(rows: Sequence[Row], group: Group) -> dict[str, float]:
