@@ -52,7 +52,7 @@ def gullible(response, gold):
     return max(sound(response, gold), float("full score" in response))
 
 def hanging(response, gold):
-    while len(response) > 90_000:
+    while response.count("boxed") > 5:
         time.sleep(0.1)
     return sound(response, gold)
 
@@ -176,7 +176,7 @@ def test_a_case_that_hangs_costs_itself_alone(faulty: Path) -> None:
     with Child(f"{faulty}:hanging", {}) as child:
         first = child.process
         begun = time.monotonic()
-        answers = child.ask_each([one("#### 7"), one("x" * 100_000), one("#### 8")], 0.5)
+        answers = child.ask_each([one("#### 7"), one("\\boxed{" * 9), one("#### 8")], 0.5)
         assert time.monotonic() - begun < 4
         assert [a and a["score"] for a in answers] == [1.0, None, 0.0]
         assert first is not None and first.poll() is not None  # killed, and another in its place
