@@ -119,8 +119,8 @@ def golds_of(files: tuple[str, ...]) -> tuple[Any, ...]:
     found: list[Any] = []
     for file in files:
         try:
-            rows = pq.read_table(file, columns=["reward_model"]).column("reward_model").to_pylist()
-            found += [row["ground_truth"] for row in rows]
+            table = pq.ParquetFile(file).read(columns=["reward_model"])
+            found += [row["ground_truth"] for row in table.column("reward_model").to_pylist()]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RewardError(
                 f"shuffled_gold reads its gold answers from {file}: {error}",

@@ -82,7 +82,7 @@ def read_samples(files: Sequence[str], limit: int, reference: str | None = None)
     each = max(1, limit // max(1, len(files)))
     for file in files:
         try:
-            table = pq.read_table(file)
+            table = pq.ParquetFile(file).read()  # read_table would import pandas: 1.5 s
         except (OSError, pa.ArrowException) as error:
             raise DataError(
                 f"cannot read {file}: {str(error).splitlines()[0]}", "give a Parquet file of rows"
