@@ -16,8 +16,8 @@ from rewards.registry import load_reward
 
 SAMPLE_RESPONSE = "2+2 is 4.\n#### 4"
 SAMPLE_GOLD = "4"
-ROWS = 8
-DEADLINE = 2.0  # s; preflight has little more
+ROWS = 4
+DEADLINE = 1.0  # s a verdict; preflight has little more for all of them
 
 
 def option(argument: str) -> tuple[str, object]:

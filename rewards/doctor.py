@@ -22,7 +22,7 @@ from rewards.doctor_child import Child
 from rewards.doctor_rows import Patient, from_recipe, read_samples
 
 MARKS: Final = {True: "pass", False: "FAIL", None: "–"}
-SHORT_ROWS: Final = 8
+SHORT_ROWS: Final = 4
 
 
 def diagnose(patient: Patient, limits: Limits, *, short: bool = False) -> list[Finding]:

@@ -30,6 +30,7 @@ from rewards.doctor_rows import Patient, Sample
 
 PROBED: Final = 5  # rows on which all forms of a right answer are tried
 THREADS: Final = 8
+LATE: Final = "no verdict in time"
 BROKEN: Final = ("verifier_error", "gold_error")
 # Most of a kind that may be paid, as a share of rows: a question may contain its answer.
 ALLOWED: Final[Mapping[str, float]] = {"echo": 0.01, "wrong": 0.01, "shotgun": 0.01}
@@ -81,8 +82,10 @@ class Right:
 
 def examine(patient: Patient, child: Child, limits: Limits, short: bool) -> Iterator[Finding]:
     """All findings, in order; the short form leaves out what takes seconds."""
-    known, finding = right_answers(patient, child, limits)
+    known, finding = right_answers(patient, child, limits, 1 if short else PROBED)
     yield finding
+    if short and finding.got.endswith(LATE):
+        return  # whatever else were asked would be late too
     yield from paid(patient, child, limits, known)
     if short:
         return
@@ -97,14 +100,20 @@ def _ask(child: Child, cases: Sequence[Case], limits: Limits) -> list[Answer | N
     return child.ask_each(cases, limits.deadline)
 
 
-def right_answers(patient: Patient, child: Child, limits: Limits) -> tuple[Right, Finding]:
-    """Does a right answer get the full score, in whichever form this reward reads?"""
+def right_answers(
+    patient: Patient, child: Child, limits: Limits, probed: int
+) -> tuple[Right, Finding]:
+    """Does a right answer get the full score, in whichever form this reward reads?
+
+    All forms are tried on the first `probed` rows, the best of them on all.
+    """
     cap = patient.max_response_tokens
     votes: Counter[str] = Counter()
-    for sample in patient.samples[:PROBED]:
+    for sample in patient.samples[:probed]:
         forms = right(sample)
         cases = [case(sample, text, cap) for text in forms.values()]
-        for form, answer in zip(forms, _ask(child, cases, limits), strict=True):
+        said = child.ask_each(cases, limits.deadline, patient=probed > 1)
+        for form, answer in zip(forms, said, strict=True):
             # Of the forms that are right, the one that scores most: it has what a format asks for.
             if answer and answer["acc"] is not None and answer["acc"] >= 1.0:
                 votes[form] += 1 + round(1000 * answer["score"])
@@ -116,7 +125,7 @@ def right_answers(patient: Patient, child: Child, limits: Limits) -> tuple[Right
         for sample in patient.samples
         if (text := restated(form, sample)) is not None
     ]
-    answers = _ask(child, [one for _, one in asked], limits)
+    answers = child.ask_each([one for _, one in asked], limits.deadline, patient=probed > 1)
     for (sample, one), answer in zip(asked, answers, strict=True):
         if answer is not None and answer["acc"] == 1.0:
             known.samples.append(sample)
@@ -140,7 +149,7 @@ def _shown(form: str) -> str:
 
 def _why(sample: Sample, one: Case, answer: Answer | None) -> str:
     name = sample.row.get("id") or sample.row.get("index")
-    said = "no verdict in time" if answer is None else f"{answer['status']} {answer['detail']}"
+    said = LATE if answer is None else f"{answer['status']} {answer['detail']}"
     return f"row {name}, {one['response'][-60:]!r}: {said.strip()[:120]}"
 
 

@@ -74,11 +74,21 @@ class Child:
         answers: list[Answer] | None = self._request(request, seconds)
         return answers
 
-    def ask_each(self, cases: Sequence[Mapping[str, Any]], seconds: float) -> list[Answer | None]:
-        """Each case's verdict; a case that hangs costs `seconds` and the child, not the others."""
+    def ask_each(
+        self, cases: Sequence[Mapping[str, Any]], seconds: float, *, patient: bool = True
+    ) -> list[Answer | None]:
+        """Each case's verdict; a case that hangs costs `seconds` and the child, not the others.
+
+        Args:
+            cases: see `ask`.
+            seconds: how long each may take.
+            patient: go on after a case that hung; else the rest are not asked.
+        """
         answers: list[Answer | None] = []
         for case in cases:
-            said = self.ask([case], seconds)
+            said = None
+            if patient or None not in answers:
+                said = self.ask([case], seconds)
             answers.append(None if said is None else said[0])
         return answers
 

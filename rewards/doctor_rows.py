@@ -82,7 +82,8 @@ def read_samples(files: Sequence[str], limit: int, reference: str | None = None)
     each = max(1, limit // max(1, len(files)))
     for file in files:
         try:
-            table = pq.ParquetFile(file).read()  # read_table would import pandas: 1.5 s
+            # read_table would import pandas, and so would take with a list: 1.5 s.
+            table = pq.ParquetFile(file).read()
         except (OSError, pa.ArrowException) as error:
             raise DataError(
                 f"cannot read {file}: {str(error).splitlines()[0]}", "give a Parquet file of rows"
@@ -92,8 +93,8 @@ def read_samples(files: Sequence[str], limit: int, reference: str | None = None)
             what = f"lacks the columns {sorted(missing)}" if missing else "holds no rows"
             raise DataError(f"{file} {what}", "rows in verl's columns, as data_prep writes them")
         step = max(1, table.num_rows // each)
-        picked = table.take(list(range(0, table.num_rows, step))[:each])
-        samples += [sample(row, reference) for row in picked.to_pylist()]
+        for number in range(0, table.num_rows, step)[:each]:
+            samples += [sample(row, reference) for row in table.slice(number, 1).to_pylist()]
     return samples
 
 

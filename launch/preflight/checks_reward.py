@@ -209,9 +209,9 @@ def _is_text(node: ast.stmt) -> bool:
 def _slow(where: str, seconds: float) -> Line:
     return warned(
         NAME,
-        f"{where} took longer than {seconds:g} s to load",
-        "a module that imports quickly: each reward worker does so",
-        "import heavy packages inside the function",
+        f"{where} took longer than {seconds:g} s to load and judge a few rows",
+        "a module that imports quickly and verdicts that come quickly: each reward worker does so",
+        "import heavy packages inside the function; python -m rewards.doctor measures it",
     )
 
 

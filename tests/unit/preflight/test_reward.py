@@ -162,5 +162,5 @@ def test_what_a_reward_pays_for_is_a_warning(settings: Build, tmp_path: Path) ->
     assert ours(settings, "math", data).status is Status.PASS
     lines = check(settings("grpo", f"{CUSTOM}.reward_kwargs.reward={file}:any_answer", data))
     assert [line.status for line in lines] == [Status.WARNING] * 2
-    assert "wrong: 16 of 16 paid" in lines[0].got and "shotgun" in lines[1].got
+    assert "wrong: 8 of 8 paid" in lines[0].got and "shotgun" in lines[1].got
     assert "rewards.doctor" in lines[0].fixes[0]

@@ -186,6 +186,30 @@ def test_a_case_that_hangs_costs_itself_alone(faulty: Path) -> None:
         Child("maht", {})
 
 
+def test_the_short_form_does_not_wait_for_each_row(faulty: Path) -> None:
+    file = faulty.with_name("late.py")
+    file.write_text("import time\ndef score(response, gold):\n    time.sleep(60)\n")
+    begun = time.monotonic()
+    found = failed(f"{file}:score", Limits(deadline=0.3))
+    assert time.monotonic() - begun < 3
+    assert set(found) == {"right answers"} and "no verdict in time" in found["right answers"].got
+
+
+def test_no_grader_outlives_the_doctor(faulty: Path) -> None:
+    code = (
+        "import os, sys\nfrom rewards.doctor_child import Child\n"
+        f"child = Child({f'{faulty}:sound'!r}, {{}})\n"
+        "print(child.process.pid, flush=True)\nos.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    pid = int(done.stdout)
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            break
+        time.sleep(0.02)
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def test_rows_as_a_reward_sees_them(parquet: Path, tmp_path: Path) -> None:
     samples = read_samples([str(parquet)], 2)
     assert [(one.prompt, one.gold) for one in samples] == [TEXTS[0], TEXTS[2]]
