@@ -146,6 +146,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--a-options", type=json.loads, default={}, metavar="JSON")
     parser.add_argument("--b-options", type=json.loads, default={}, metavar="JSON")
     parser.add_argument("--referee", default=REFEREE, metavar="GRADER", help="or none")
+    parser.add_argument(
+        "--rows", action="append", default=[], metavar="PARQUET", help="the rows, for their fields"
+    )
     parser.add_argument("--limit", type=int, help="most responses")
     parser.add_argument("--examples", type=int, default=5, help="of each disagreement")
     parser.add_argument("--deadline", type=float, default=30.0, help="s for a verdict")
@@ -166,7 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
                     f"{name} runs text of the model as Python on this machine",
                     fix="--allow-unsafe, on responses that you trust",
                 )
-        rollouts = read_rollouts(given.file, given.limit)
+        rollouts = read_rollouts(given.file, given.limit, given.rows)
         left = verdicts(given.a, given.a_options, rollouts, given.deadline)
         right = verdicts(given.b, given.b_options, rollouts, given.deadline)
         judged = judge_all(rollouts, left, right, referee, given.deadline)

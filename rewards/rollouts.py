@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,12 +55,21 @@ class Rollout:
     record: Mapping[str, Any]
 
 
-def read_rollouts(path: str | Path, limit: int | None = None) -> list[Rollout]:
+def read_rollouts(
+    path: str | Path, limit: int | None = None, rows: Sequence[str] = ()
+) -> list[Rollout]:
     """Read a file, or each `*.jsonl` of a folder (numbered ones by their number).
+
+    Args:
+        path: the file or folder.
+        limit: most rollouts.
+        rows: Parquet files of the rows that the responses are to; a rollout with an `id` (a run's
+            dumps have it) gets that row's gold answer and fields, as it had them in training.
 
     Raises:
         DataError: there is no such file, or a line is no rollout.
     """
+    known = _rows_by_id(rows)
     path = Path(path)
     if not path.exists():
         raise DataError(f"no file {path}", "a run's rollouts/STEP.jsonl, or eval/records-*.jsonl")
@@ -70,10 +79,43 @@ def read_rollouts(path: str | Path, limit: int | None = None) -> list[Rollout]:
         for rollout in _read(file):
             if limit is not None and len(found) >= limit:
                 return found
-            found.append(rollout)
+            found.append(_with_row(rollout, known))
     if not found:
         raise DataError(f"{path} holds no rollouts", "JSON lines with response and gold")
     return found
+
+
+def _rows_by_id(files: Sequence[str]) -> dict[str, dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    known: dict[str, dict[str, Any]] = {}
+    for file in files:
+        try:
+            rows = pq.ParquetFile(file).read().to_pylist()
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(
+                f"cannot read {file}: {str(error).splitlines()[0]}", "--rows FILE.parquet"
+            ) from error
+        for row in rows:
+            info = row.get("extra_info") or {}
+            name = info.get("id") or info.get("index")
+            if name is not None and "reward_model" in row:
+                known[str(name)] = row
+    return known
+
+
+def _with_row(rollout: Rollout, known: Mapping[str, Mapping[str, Any]]) -> Rollout:
+    if not known:
+        return rollout
+    row = known.get(str(rollout.row.get("id") or rollout.row.get("index")))
+    if row is None:
+        raise DataError(
+            f"{rollout.where} is of row {rollout.row.get('id')!r}, which --rows does not have",
+            "--rows the file that the run was trained (or validated) on",
+        )
+    fields = {**row["extra_info"], "data_source": row.get("data_source"), **rollout.row}
+    return replace(rollout, gold=row["reward_model"]["ground_truth"], row=fields)
 
 
 def _order(file: Path) -> tuple[int, str]:

@@ -79,6 +79,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("reward", help="a name, a composition, file.py:function, module:function")
     parser.add_argument("options", nargs="*", metavar="option=value")
     parser.add_argument("--out", type=Path, help="write each line with its new verdict")
+    parser.add_argument(
+        "--rows", action="append", default=[], metavar="PARQUET", help="the rows, for their fields"
+    )
     parser.add_argument("--limit", type=int, help="most responses")
     parser.add_argument("--deadline", type=float, default=30.0, help="s for a verdict")
     parser.add_argument("--debug", action="store_true", help="tracebacks")
@@ -90,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     with boundary(debug="--debug" in words):
         given = _arguments(words)
-        rollouts = read_rollouts(given.file, given.limit)
+        rollouts = read_rollouts(given.file, given.limit, given.rows)
         options = dict(map(option, given.options))
         answers = verdicts(given.reward, options, rollouts, given.deadline)
         print(summary(given.reward, rollouts, answers))

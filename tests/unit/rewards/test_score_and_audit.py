@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import DataError, RewardError
@@ -71,6 +73,20 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert (second.response, second.gold, second.score, second.acc) == ("#### 4", "4", 1.0, 1.0)
     assert second.row["tests"] == [1] and second.row["response_tokens"] == 7.0
     assert second.where.endswith("10.jsonl:1") and len(read_rollouts(folder, 1)) == 1
+
+
+def test_a_rollout_gets_its_row_back(tmp_path: Path) -> None:
+    info = {"id": "s/1", "tests": ["t"]}
+    row = {"prompt": "q", "data_source": "s", "extra_info": info}
+    row["reward_model"] = {"ground_truth": "the whole gold"}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rows.parquet")
+    dump = write(tmp_path, [{"output": "a", "gts": "cut", "id": "s/1", "response_tokens": 3.0}])
+    (one,) = read_rollouts(dump, rows=[str(tmp_path / "rows.parquet")])
+    assert one.gold == "the whole gold"
+    assert one.row == {"id": "s/1", "tests": ["t"], "data_source": "s", "response_tokens": 3.0}
+    other = write(tmp_path, [{"output": "a", "gts": "b", "id": "s/2"}], "2.jsonl")
+    with pytest.raises(DataError, match="of row 's/2'"):
+        read_rollouts(other, rows=[str(tmp_path / "rows.parquet")])
 
 
 @pytest.mark.parametrize(
