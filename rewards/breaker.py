@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from rewards.verdict import BROKEN, Verdict
 
 KEPT_SAMPLES: Final = 8  # of broken verdicts, for each worker and drain
-KEPT_EVENTS: Final = 200_000  # where nobody drains, memory stays flat
+KEPT_EVENTS: Final = 65_536  # where nobody drains, memory stays flat
 SHOWN_CHARS: Final = 400  # of a response's end, in a sample
 
 

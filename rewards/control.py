@@ -155,7 +155,7 @@ class Arm:
         verdict = self.judge(response, gold, row)
         if verdict.broken:
             return verdict
-        prompt = str(row.get("id") or row.get("index"))
+        prompt = str(row.get("index") if row.get("id") is None else row["id"])
         if self.name == "constant":
             return replace(verdict, score=0.5)
         if self.name == "random":

@@ -27,6 +27,7 @@ from rewards.doctor_cases import (
 )
 from rewards.doctor_child import Answer, Child
 from rewards.doctor_rows import Patient, Sample
+from rewards.registry import row_name
 
 PROBED: Final = 5  # rows on which all forms of a right answer are tried
 THREADS: Final = 8
@@ -148,7 +149,7 @@ def _shown(form: str) -> str:
 
 
 def _why(sample: Sample, one: Case, answer: Answer | None) -> str:
-    name = sample.row.get("id") or sample.row.get("index")
+    name = row_name(sample.row)
     said = LATE if answer is None else f"{answer['status']} {answer['detail']}"
     return f"row {name}, {one['response'][-60:]!r}: {said.strip()[:120]}"
 

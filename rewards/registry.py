@@ -92,6 +92,11 @@ def _verdict(result: object) -> Verdict:
     raise TypeError(f"a reward returns a finite number or a Verdict, got {result!r}")
 
 
+def row_name(row: Mapping[str, Any]) -> Any:
+    """What a row is called in messages and dumps: its `id`, else its `index`, else None."""
+    return row.get("index") if row.get("id") is None else row["id"]
+
+
 @functools.cache
 def plug_ins() -> Mapping[str, str]:
     """Rewards that installed packages offer: name → `module:function`.

@@ -25,15 +25,13 @@ from conf.errors import RewardError
 from rewards.breaker import LEDGER, Breaker
 from rewards.control import Arm
 from rewards.group import load_group
-from rewards.registry import Reward, load_reward
+from rewards.registry import Reward, load_reward, row_name
 from rewards.verdict import Verdict, verifier_error
 
 __all__ = ["Breaker", "acompute_score", "compute_score", "drain", "load_group"]
 
-# What verl passes by itself when a reward model is on, and no reward of ours can use.
-_VERL_ONLY = frozenset({"reward_model_tokenizer"})
-# What verl passes for the sample, not for the run.
-_SAMPLE = frozenset({"reward_router_address"})
+# What verl passes when a reward model is on: fields of the row, not options of the reward.
+_FROM_VERL = frozenset({"reward_router_address", "reward_model_tokenizer"})
 Judge = Callable[[str, Any, Mapping[str, Any]], Verdict]
 
 _lock = threading.Lock()
@@ -112,9 +110,8 @@ def compute_score(
     Raises:
         RewardError: the reward does not load, or its verdict on this sample is broken.
     """
-    options = {
-        k: _plain(v) for k, v in reward_kwargs.items() if k not in _VERL_ONLY and k not in _SAMPLE
-    }
+    given = {key: reward_kwargs.pop(key) for key in _FROM_VERL & reward_kwargs.keys()}
+    options = {key: _plain(value) for key, value in reward_kwargs.items()}
     if "reward" not in options:
         raise RewardError(
             "verl_entry was called without a reward",
@@ -128,9 +125,8 @@ def compute_score(
     loaded = _resolve(
         spec, {**options, **nested}, control, files if control == "shuffled_gold" else ()
     )
-    given = {k: v for k, v in reward_kwargs.items() if k in _SAMPLE}
     row = {**(extra_info or {}), **given, "data_source": data_source}
-    name = row.get("id") or row.get("index")
+    name = row_name(row)
     begun = time.perf_counter()
     verdict, retried = judge_twice(loaded.judge, solution_str, ground_truth, row)
     verdict = _with_fixed_keys(verdict, loaded)

@@ -21,6 +21,7 @@ from verl.utils.fs import copy_to_local
 from verl.utils.model import get_generation_config
 
 from rewards.breaker import LEDGER
+from rewards.registry import row_name
 from rewards.verdict import verifier_error
 
 MAX_THREADS: Final = 32  # verdicts at a time, in one reward worker
@@ -86,8 +87,10 @@ class VerdictManager(RewardManagerBase):
         }
         result = await self._judged(ids, call)
         found = dict(result) if isinstance(result, Mapping) else {"score": result, "acc": result}
-        counts = {key: float(length[key]) for key in ("response_tokens", "truncated")}
-        return {"reward_score": found["score"], "reward_extra_info": {**found, **counts}}
+        # For the dumps: with these, saved responses can be scored again with their rows' fields.
+        found |= {"id": str(row_name(call["extra_info"])), "data_source": call["data_source"]}
+        found |= {key: float(length[key]) for key in ("response_tokens", "truncated")}
+        return {"reward_score": found["score"], "reward_extra_info": found}
 
     def _response_ids(self, item: Any) -> list[int]:
         """The response's own tokens, without the padding that makes a rollout's parts equal."""
@@ -124,8 +127,7 @@ class VerdictManager(RewardManagerBase):
 
     def _gave_up(self, call: Mapping[str, Any]) -> TimeoutError:
         """Count the verdict that did not come; its thread is left behind."""
-        info = call["extra_info"]
-        name = info.get("id") or info.get("index")
+        name = row_name(call["extra_info"])
         why = f"no verdict on sample {name!r} within {self.deadline:g} s (reward_fn.deadline)"
         sample = {"id": name, "data_source": call["data_source"], "gold": call["ground_truth"]}
         LEDGER.record(verifier_error(why), self.deadline or 0.0, retried=False, sample=sample)

@@ -151,6 +151,7 @@ def test_scores_and_counts(model: Path, tokenizer: Any) -> None:
     info = result["reward_extra_info"]
     assert result["reward_score"] == info["score"] == info["acc"] == 1.0
     assert info["pred"] == "42" and info["status"] == "correct"
+    assert info["id"] == "sums/1" and info["data_source"] == "sums"
     assert (info["response_tokens"], info["truncated"]) == (8.0, 0.0)
     assert judged(made, rollout(tokenizer, "#### 41<end>"))["reward_score"] == 0.0
 

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ import pytest
 from conf.errors import RewardError
 from conf.runs import RunFolder
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.timeout(900)
 # `flaky` fails on one response in eight, whichever worker it comes to and however often it is
 # asked; `down` on every other.
@@ -137,6 +140,19 @@ def test_a_failed_verifier_counts_nowhere_as_wrong(
     assert sample["status"] == "verifier_error" and sample["id"].startswith("arithmetic/")
     assert "ConnectionError: the verifier did not answer" in sample["detail"]
     assert "mine.py:" in sample["detail"]
+
+
+def test_saved_rollouts_are_scored_again_as_they_were(run: RunFolder, world: Any) -> None:
+    words = [str(run.rollouts_dir / "2.jsonl"), "math", "--rows", f"{world.data}/train.parquet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "rewards.score", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "right before, not now: 0" in done.stdout
+    assert "not right before, right now: 0" in done.stdout
 
 
 def test_a_verifier_that_is_down_stops_the_run(

@@ -220,7 +220,8 @@ def test_control_arms_of_the_configuration(tmp_path: Path) -> None:
 def test_compositions_and_the_model_server(tmp_path: Path) -> None:
     path = tmp_path / "served.py"
     path.write_text(
-        "def score(response, gold, reward_router_address):\n"
+        "def score(response, gold, reward_router_address, reward_model_tokenizer):\n"
+        "    assert reward_model_tokenizer is not None\n"
         "    return float(reward_router_address == '10.0.0.1:8000')\n"
     )
     flat = call(
