@@ -6,6 +6,7 @@ one of the usual forms (`#### 42`, `\boxed{42}`, `<answer>42</answer>`, …). Gr
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -50,11 +51,19 @@ def case(sample: Sample, response: str, cap: int, truncated: bool = False) -> Ca
 
 def golds(sample: Sample) -> list[str]:
     """The texts that state a row's right answer: its references, and its gold if it is text."""
-    gold = sample.gold
-    texts = [*sample.references]
-    if isinstance(gold, (str, int, float)) and str(gold).strip():
-        texts.append(str(gold))
-    return texts
+    return [*sample.references, *([str(sample.gold)] if _is_answer(sample.gold) else [])]
+
+
+def _is_answer(gold: Any) -> bool:
+    """Whether a ground truth is itself an answer: no tests, constraints or schema, nor nothing."""
+    if not isinstance(gold, str):
+        return isinstance(gold, (int, float))
+    try:
+        value = json.loads(gold) if gold.lstrip()[:1] in ("{", "[") else None
+    except ValueError:
+        value = None  # a tuple or a set, and no JSON
+    listed = value if isinstance(value, list) else [value]
+    return bool(gold.strip()) and not any(isinstance(one, dict) for one in listed)
 
 
 def right(sample: Sample) -> dict[str, str]:

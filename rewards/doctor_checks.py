@@ -18,6 +18,7 @@ from rewards.doctor_cases import (
     Case,
     case,
     cheats,
+    golds,
     hanging,
     overlong,
     restated,
@@ -135,6 +136,13 @@ def right_answers(
         else:
             failed.append(_why(sample, one, answer))
     n = len(patient.samples)
+    if not asked and not any(map(golds, patient.samples)):
+        first = patient.samples[0]
+        empty = _ask(child, [case(first, "", cap)], limits)[0]
+        if empty and empty["status"] != "gold_error":
+            got = "the rows hold no right response to try (--reference FIELD names one)"
+            return known, Finding("right answers", None, got, "")
+        failed.append(_why(first, case(first, "", cap), empty))
     got = f"{len(known.samples)} of {n} rows, {_shown(form)}"
     if failed:
         got += f"; {failed[0]}"
@@ -150,7 +158,12 @@ def _shown(form: str) -> str:
 
 def _why(sample: Sample, one: Case, answer: Answer | None) -> str:
     name = row_name(sample.row)
-    said = LATE if answer is None else f"{answer['status']} {answer['detail']}"
+    if answer is None:
+        said = LATE
+    elif answer["score"] is None:
+        said = f"{answer['status']} {answer['detail']}"
+    else:
+        said = f"{answer['status']}, score {answer['score']:.3g} {answer['detail']}"
     return f"row {name}, {one['response'][-60:]!r}: {said.strip()[:120]}"
 
 
@@ -210,8 +223,10 @@ def hangs(patient: Patient, child: Child, limits: Limits, known: Right) -> Findi
         if answers is None:
             bad.append(f"{name}: no verdict within {limits.deadline:g} s, or the process died")
         elif answers[0]["status"] in BROKEN or _is_paid(answers[0], None):
-            bad.append(f"{name}: {answers[0]['status']} {answers[0]['detail'][:80]}")
-    got = f"{len(texts)} texts, slowest {slow:.2f} s" + (f"; {'; '.join(bad)}" if bad else "")
+            bad.append(f"{name}: {answers[0]['status']} {answers[0]['detail'][:160]}")
+    got = f"{len(texts)} texts, slowest {slow:.2f} s" + (
+        f"; {len(bad)} fail: {bad[0]}" if bad else ""
+    )
     return Finding("hang", not bad, got, f"a verdict within {limits.deadline:g} s, not paid")
 
 

@@ -3,7 +3,7 @@
 1. A sound reward passes everything; the command prints one table and exits with 0.
 2. Each planted fault fails its own examination: a reward that pays for anything, one that reads the
    whole response, one that hangs, one that leans on hash order, on the main thread, or is slow.
-3. A child that hangs or dies is replaced, and costs only the case it hung on.
+3. Rows without a right response are no failure of the reward.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conf.errors import DataError, RewardError
+from conf.errors import RewardError
 from rewards import check, doctor
 from rewards.doctor import diagnose
 from rewards.doctor_checks import Finding, Limits
-from rewards.doctor_child import Child
-from rewards.doctor_rows import Patient, Sample, read_samples, sample
+from rewards.doctor_rows import Patient, Sample
 
 ROOT = Path(__file__).parents[3]
 FAULTY = '''
@@ -169,61 +167,22 @@ def test_a_control_arm_is_not_fit_to_train_on() -> None:
     assert {"empty", "wrong"} <= set(failed("constant"))
 
 
-def test_a_case_that_hangs_costs_itself_alone(faulty: Path) -> None:
-    def one(response: str) -> dict[str, Any]:
-        return {"response": response, "gold": "7", "row": {}}
-
-    with Child(f"{faulty}:hanging", {}) as child:
-        first = child.process
-        begun = time.monotonic()
-        answers = child.ask_each([one("#### 7"), one("\\boxed{" * 9), one("#### 8")], 0.5)
-        assert time.monotonic() - begun < 4
-        assert [a and a["score"] for a in answers] == [1.0, None, 0.0]
-        assert first is not None and first.poll() is not None  # killed, and another in its place
-        last = child.process
-    assert last is not None and last.poll() is not None
-    with pytest.raises(RewardError, match="did you mean 'math'"):
-        Child("maht", {})
-
-
-def test_the_short_form_does_not_wait_for_each_row(faulty: Path) -> None:
-    file = faulty.with_name("late.py")
-    file.write_text("import time\ndef score(response, gold):\n    time.sleep(60)\n")
-    begun = time.monotonic()
-    found = failed(f"{file}:score", Limits(deadline=0.3))
-    assert time.monotonic() - begun < 3
-    assert set(found) == {"right answers"} and "no verdict in time" in found["right answers"].got
-
-
-def test_no_grader_outlives_the_doctor(faulty: Path) -> None:
-    code = (
-        "import os, sys\nfrom rewards.doctor_child import Child\n"
-        f"child = Child({f'{faulty}:sound'!r}, {{}})\n"
-        "print(child.process.pid, flush=True)\nos.kill(os.getpid(), 9)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    pid = int(done.stdout)
-    for _ in range(100):
-        if not Path(f"/proc/{pid}").exists():
-            break
-        time.sleep(0.02)
-    assert not Path(f"/proc/{pid}").exists()
-
-
-def test_rows_as_a_reward_sees_them(parquet: Path, tmp_path: Path) -> None:
-    samples = read_samples([str(parquet)], 2)
-    assert [(one.prompt, one.gold) for one in samples] == [TEXTS[0], TEXTS[2]]
-    assert samples[1].row["id"] == "sums/2" and samples[1].row["data_source"] == "sums"
-    row = {"prompt": "q", "reward_model": {"ground_truth": "1"}, "solution": "it is 1"}
-    assert sample(row).references == ("it is 1",)
-    assert sample({**row, "steps": "one"}, "steps").references == ("one",)
-    with pytest.raises(DataError, match="no field 'worked'"):
-        sample(row, "worked")
-    with pytest.raises(DataError, match=r"none\.parquet"):
-        read_samples([str(tmp_path / "none.parquet")], 2)
-    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "other.parquet")
-    with pytest.raises(DataError, match="lacks the columns"):
-        read_samples([str(tmp_path / "other.parquet")], 2)
+@pytest.mark.parametrize("gold", [{"numbers": [1, 2]}, '[{"id": "length"}]', "", None])
+def test_rows_without_a_right_response_are_no_failure(gold: Any, faulty: Path) -> None:
+    file = faulty.with_name("strict.py")
+    file.write_text("def score(response, gold):\n    return 0.0\n")
+    found = diagnose(Patient(f"{file}:score", {}, [Sample("q", gold, {})]), Limits(), short=True)
+    assert {one.name: one.ok for one in found} == {
+        "right answers": None,
+        "empty": True,
+        "wrong": None,
+        "echo": True,
+        "shotgun": None,
+        "injection": True,
+        "over-long": True,
+    }
+    found = diagnose(Patient("math", {}, [Sample("q", gold, {})]), Limits(), short=True)
+    assert found[0].ok is False and "gold_error" in found[0].got
 
 
 def test_a_row_s_own_solution_is_the_right_answer(faulty: Path) -> None:
