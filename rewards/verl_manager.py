@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from verl.utils.model import get_generation_config
 
 from rewards.breaker import LEDGER
 from rewards.registry import row_name
+from rewards.threads import Threads
 from rewards.verdict import verifier_error
 
 MAX_THREADS: Final = 32  # verdicts at a time, in one reward worker
@@ -64,6 +64,7 @@ class VerdictManager(RewardManagerBase):
         self.max_model_len: int | None = rollout.max_model_len
         self.ends = end_tokens(tokenizer, config.actor_rollout_ref.model.path)
         self._slots = asyncio.Semaphore(MAX_THREADS)
+        self._threads = Threads()
 
     async def run_single(self, data: Any) -> dict[str, Any]:
         """Judge the last sequence of one rollout.
@@ -116,13 +117,16 @@ class VerdictManager(RewardManagerBase):
 
         async with self._slots:
             try:
-                if self.is_async:
-                    text = await in_thread(decode)
-                    score = self.compute_score(solution_str=text, **call)
-                    return await asyncio.wait_for(score, self.deadline)
-                work = in_thread(lambda: self.compute_score(solution_str=decode(), **call))
-                return await asyncio.wait_for(work, self.deadline)
+                async with asyncio.timeout(self.deadline) as limit:
+                    if self.is_async:
+                        text = await self._threads.run(decode)
+                        return await self.compute_score(solution_str=text, **call)
+                    return await self._threads.run(
+                        lambda: self.compute_score(solution_str=decode(), **call)
+                    )
             except TimeoutError as error:
+                if not limit.expired():
+                    raise  # the function's own
                 raise self._gave_up(call) from error
 
     def _gave_up(self, call: Mapping[str, Any]) -> TimeoutError:
@@ -132,38 +136,6 @@ class VerdictManager(RewardManagerBase):
         sample = {"id": name, "data_source": call["data_source"], "gold": call["ground_truth"]}
         LEDGER.record(verifier_error(why), self.deadline or 0.0, retried=False, sample=sample)
         return TimeoutError(why)
-
-
-async def in_thread(work: Callable[[], Any]) -> Any:
-    """Run `work` in a thread of its own; one that hangs then costs no other its place.
-
-    A pool's thread that hangs is never given back, and a pool waits for it when the process ends.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if done.done():  # nobody waits any more
-            return
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)
-
-    def run() -> None:
-        result, raised = None, None
-        try:
-            result = work()
-        except (Exception, SystemExit) as error:
-            # A future may not hold StopIteration, and SystemExit would end the worker.
-            raised = error if type(error) is not SystemExit else RuntimeError(f"exit({error})")
-            if isinstance(error, StopIteration):
-                raised = RuntimeError(f"StopIteration: {error}")
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, raised)
-
-    threading.Thread(target=run, daemon=True, name="verdict").start()
-    return await done
 
 
 def end_tokens(tokenizer: Any, model: str) -> frozenset[int]:

@@ -219,7 +219,7 @@ def test_failures_raise_and_never_end_the_worker(model: Path, tokenizer: Any, mi
         judged(manager(model, tokenizer, f"{mine}:leaves"), rollout(tokenizer, "x"))
     function = {"reward__custom_reward_function__path": str(mine.with_name("own.py"))}
     leaves = {**function, "reward__custom_reward_function__name": "leaves"}
-    with pytest.raises(RuntimeError, match=r"exit\(2\)"):
+    with pytest.raises(RuntimeError, match=r"SystemExit\(2\)"):
         judged(manager(model, tokenizer, "math", **leaves), rollout(tokenizer, "x"))
 
 
