@@ -148,7 +148,7 @@ def test_options_by_part_and_fields_of_the_row(tmp_path: Path) -> None:
     file.write_text("def brief(response, gold, tokens, *, most=10):\n    return tokens <= most\n")
     options = {"math": {"several": "first"}, "short": {"use": f"{file}:brief", "most": 3}}
     reward = load_reward("0.9*math + 0.1*short if math", options)
-    response = "#### 42\n#### 43"
+    response = "#### 42\nNo, I was wrong.\n#### 43"
     assert reward.judge(response, "42", {"tokens": 3}).score == pytest.approx(1.0)
     assert reward.judge(response, "42", {"tokens": 4}).score == pytest.approx(0.9)
     assert reward.judge(response, "43", {"tokens": 1}).score == 0.0
@@ -160,7 +160,7 @@ def test_what_is_right_is_what_the_first_part_says(tmp_path: Path) -> None:
     file.write_text("def brief(response, gold, tokens):\n    return tokens < 3\n")
     options = {"m": {"use": "math", "several": "first"}, "short": {"use": f"{file}:brief"}}
     first = load_correctness("0.9*m + 0.1*short", options)
-    assert first.judge("#### 42\n#### 43", "42", {}).score == 1.0  # nobody counts tokens here
+    assert first.judge("#### 42\nNo, I was wrong.\n#### 43", "42", {}).score == 1.0  # nobody counts tokens here
     assert load_correctness("math", {"several": "first"}).spec == "math"
     with pytest.raises(RewardError, match="did you mean 'exact'"):
         load_correctness("math + exct")

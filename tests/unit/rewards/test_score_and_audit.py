@@ -113,7 +113,7 @@ def test_rescoring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         {"output": "#### 42.", "gts": "42", "score": 0.0, "acc": 0.0},  # a false negative of old
         {"output": "#### 41", "gts": "42", "score": 1.0, "acc": 1.0},  # a false positive of old
         {"output": "#### 1", "gts": "1", "score": 1.0, "acc": 1.0},
-        {"output": "#### 1", "gts": "many", "score": 0.0, "acc": 0.0},
+        {"output": "#### 1", "gts": "", "score": 0.0, "acc": 0.0},
     ]
     out = tmp_path / "new.jsonl"
     score.main([str(write(tmp_path, dump)), "math", "several=first", "--out", str(out)])

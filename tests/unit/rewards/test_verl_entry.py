@@ -39,7 +39,7 @@ def test_scores() -> None:
 
 
 def test_options_nested_or_beside() -> None:
-    response = "#### 42\n#### 43"
+    response = "#### 42\nNo, I was wrong.\n#### 43"
     assert call(response, reward="math")["score"] == 0.0
     assert call(response, reward="math", several="first")["score"] == 1.0
     assert call(response, reward="math", options={"several": "first"})["score"] == 1.0
@@ -47,7 +47,7 @@ def test_options_nested_or_beside() -> None:
 
 def test_failures_name_the_sample_and_never_score() -> None:
     with pytest.raises(RewardError, match=r"arithmetic/train/7.*gold_error"):
-        call("#### 42", gold="many", reward="math")
+        call("#### 42", gold="", reward="math")
     with pytest.raises(RewardError, match="without a reward"):
         call("#### 42")
 
