@@ -122,11 +122,13 @@ def shotgun(form: str, sample: Sample, others: Sequence[Sample]) -> list[str]:
     ]
 
 
-def cheats(sample: Sample) -> dict[str, list[str]]:
+def cheats(form: str, sample: Sample) -> dict[str, list[str]]:
     """What no answer is, whatever the row: kind → responses."""
+    # The question in the answer's place: `#### 17+25` is no answer to 17+25=.
+    asked = restated(form, sample, sample.prompt.strip().rstrip(" =?.:"))
     return {
         "empty": ["", " \n\t\n"],
-        "echo": [sample.prompt, f"{sample.prompt}\n{sample.prompt}"],
+        "echo": [sample.prompt, f"{sample.prompt}\n{sample.prompt}", *([asked] if asked else [])],
         "injection": list(INJECTIONS),
     }
 

@@ -178,7 +178,7 @@ def paid(patient: Patient, child: Child, limits: Limits, known: Right) -> Iterat
     for number, sample in enumerate(pool):
         others = [*pool[number + 1 :], *pool[:number]]
         texts = {
-            **cheats(sample),
+            **cheats(known.form, sample),
             "wrong": wrong(known.form, sample, others),
             "shotgun": shotgun(known.form, sample, others),
         }

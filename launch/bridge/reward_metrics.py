@@ -98,6 +98,28 @@ def mean(values: Sequence[Any]) -> float:
     return math.fsum(map(float, values)) / len(values)
 
 
+def with_verdicts(dump: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+    """What verl dumps of a step, with a column for each part of the verdicts.
+
+    Args:
+        dump: verl's columns `inputs`, `outputs`, `gts`, `scores`, and `reward_extra_infos_dict`,
+            whose `uid` names the rows.
+        rows: those that were trained on; others are verl's padding, and left out.
+    """
+    extra = dump["reward_extra_infos_dict"]
+    infos = {row.key: row.info for row in rows}
+    kept = [n for n, key in enumerate(extra["uid"]) if key in infos]
+
+    def of_kept(column: Sequence[Any]) -> list[Any]:
+        return [column[n] for n in kept]
+
+    columns = {name: of_kept(dump[name]) for name in ("inputs", "outputs", "gts", "scores")}
+    verdicts: dict[str, list[Any]] = {name: of_kept(column) for name, column in extra.items()}
+    for name in dict.fromkeys(name for info in infos.values() for name in info):
+        verdicts[name] = [infos[key].get(name) for key in verdicts["uid"]]
+    return {**columns, "reward_extra_infos_dict": verdicts}
+
+
 def final_rows(rows: Iterable[Row]) -> list[Row]:
     """Of a session's several outputs the last, which its verdict is on."""
     last: dict[str, tuple[int, Row]] = {}

@@ -14,7 +14,13 @@ from verl.trainer.ppo.v1 import trainer_base
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from launch.bridge.logprob_guard import GuardedLogger, LogProbGuard
-from launch.bridge.reward_metrics import Row, final_rows, row_metrics, verdict_metrics
+from launch.bridge.reward_metrics import (
+    Row,
+    final_rows,
+    row_metrics,
+    verdict_metrics,
+    with_verdicts,
+)
 from launch.bridge.reward_rows import components_for_gdpo, group_scores, read_rows, write_scores
 from launch.bridge.reward_watch import RewardWatch
 from launch.cpu_platform.device_check import require_device
@@ -97,13 +103,9 @@ class GuardedTrainer(PPOTrainerSync):
         return metrics
 
     def _dump_generations(self, *args: Any, **kwargs: Any) -> None:
-        """verl's, with each training sample's verdict beside it, as validation's dumps have it."""
-        columns = kwargs["reward_extra_infos_dict"]
-        infos = {row.key: row.info for row in self.rows}
+        """verl's, of training with each sample's verdict, as validation's, and without padding."""
         if kwargs["dump_path"] == self.config.trainer.rollout_data_dir:
-            names = dict.fromkeys(name for info in infos.values() for name in info)
-            for name in names:
-                columns[name] = [infos.get(key, {}).get(name) for key in columns["uid"]]
+            kwargs |= with_verdicts(kwargs, self.rows)
         super()._dump_generations(*args, **kwargs)
 
 

@@ -10,6 +10,7 @@ from launch.bridge.reward_metrics import (
     percentile,
     row_metrics,
     verdict_metrics,
+    with_verdicts,
 )
 from rewards.verdict import BROKEN, STATUSES
 
@@ -60,6 +61,28 @@ def test_components_and_groups() -> None:
     }
     assert row_metrics([]) == {}
     assert "reward/zero_variance_groups" not in row_metrics(rows(("p", 1.0, {})))
+
+
+def test_a_dump_gets_the_verdicts_and_loses_the_padding() -> None:
+    dump = {
+        "inputs": ["a", "b", "c"],
+        "outputs": ["1", "2", "3"],
+        "gts": ["1", "1", "1"],
+        "scores": [1.0, 0.0, 0.5],
+        "reward_extra_infos_dict": {"uid": ["p_0_0", "pad0_0_0", "p_1_0"]},
+    }
+    rows = [Row("p_1_0", "p", 0.5, {"acc": 0.0, "late": 1}), Row("p_0_0", "p", 1.0, {"acc": 1.0})]
+    assert with_verdicts(dump, rows) == {
+        "inputs": ["a", "c"],
+        "outputs": ["1", "3"],
+        "gts": ["1", "1"],
+        "scores": [1.0, 0.5],
+        "reward_extra_infos_dict": {
+            "uid": ["p_0_0", "p_1_0"],
+            "acc": [1.0, 0.0],
+            "late": [None, 1],
+        },
+    }
 
 
 def test_the_last_output_of_a_session_counts() -> None:

@@ -160,7 +160,9 @@ def test_what_is_right_is_what_the_first_part_says(tmp_path: Path) -> None:
     file.write_text("def brief(response, gold, tokens):\n    return tokens < 3\n")
     options = {"m": {"use": "math", "several": "first"}, "short": {"use": f"{file}:brief"}}
     first = load_correctness("0.9*m + 0.1*short", options)
-    assert first.judge("#### 42\nNo, I was wrong.\n#### 43", "42", {}).score == 1.0  # nobody counts tokens here
+    assert (
+        first.judge("#### 42\nNo, I was wrong.\n#### 43", "42", {}).score == 1.0
+    )  # nobody counts tokens here
     assert load_correctness("math", {"several": "first"}).spec == "math"
     with pytest.raises(RewardError, match="did you mean 'exact'"):
         load_correctness("math + exct")

@@ -47,7 +47,7 @@ def test_the_arms_over_a_real_reward(train: str) -> None:
     assert (lucky.score, lucky.acc, lucky.status) == (1.0, 0.0, "wrong")
     assert Arm("constant", judge)("#### 2", "2", row).score == 0.5
     assert Arm("random", judge)("#### 2", "2", row).acc == 1.0
-    assert Arm("constant", judge)("#### 2", "many", row).broken
+    assert Arm("constant", judge)("#### 2", "", row).broken
     with pytest.raises(RewardError, match="shuffled_gold"):
         Arm("konstant", judge)
 

@@ -72,6 +72,12 @@ def main_thread_only(response, gold):
         raise RuntimeError("signal only works in main thread")
     return sound(response, gold)
 
+def solving(response, gold):
+    asked = response.rpartition("####")[2].strip()
+    if "####" in response and asked.replace("+", "").isdigit():
+        return float(str(sum(map(int, asked.split("+")))) == gold)
+    return 0.0
+
 def slow(response, gold):
     time.sleep(0.005)
     return sound(response, gold)
@@ -123,7 +129,7 @@ def test_a_sound_reward_passes(faulty: Path) -> None:
     assert len(findings) == 13
 
 
-@pytest.mark.parametrize("spec", ["math", "math if exact", "chatty"])
+@pytest.mark.parametrize("spec", ["exact", "exact if exact", "chatty"])
 def test_others_that_are_sound(spec: str, faulty: Path) -> None:
     assert failed(f"{faulty}:chatty" if spec == "chatty" else spec) == {}
 
@@ -135,6 +141,7 @@ def test_others_that_are_sound(spec: str, faulty: Path) -> None:
         ("anywhere", {"shotgun"}),
         ("last_words", {"shotgun"}),
         ("gullible", {"injection"}),
+        ("solving", {"echo"}),  # pays for 8+9 as the answer to 8+9
         ("fragile", {"empty"}),
     ],
 )
@@ -181,7 +188,11 @@ def test_rows_without_a_right_response_are_no_failure(gold: Any, faulty: Path) -
         "injection": True,
         "over-long": True,
     }
-    found = diagnose(Patient("math", {}, [Sample("q", gold, {})]), Limits(), short=True)
+    file.write_text(
+        "from rewards.verdict import gold_error\n"
+        "def score(response, gold):\n    return gold_error('no gold')\n"
+    )
+    found = diagnose(Patient(f"{file}:score", {}, [Sample("q", gold, {})]), Limits(), short=True)
     assert found[0].ok is False and "gold_error" in found[0].got
 
 
