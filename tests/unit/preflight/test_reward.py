@@ -161,6 +161,7 @@ def test_what_a_reward_pays_for_is_a_warning(settings: Build, tmp_path: Path) ->
     data = f"data.train_files={tmp_path / 'train.parquet'}"
     assert ours(settings, "math", data).status is Status.PASS
     lines = check(settings("grpo", f"{CUSTOM}.reward_kwargs.reward={file}:any_answer", data))
-    assert [line.status for line in lines] == [Status.WARNING] * 2
-    assert "wrong: 8 of 8 paid" in lines[0].got and "shotgun" in lines[1].got
+    assert [line.status for line in lines] == [Status.WARNING] * 3
+    assert "wrong: 8 of 8 paid" in lines[0].got
+    assert "echo" in lines[1].got and "shotgun" in lines[2].got
     assert "rewards.doctor" in lines[0].fixes[0]
