@@ -23,7 +23,7 @@ from data_prep.rows import Message, rl_row, rl_schema, sft_row, sft_schema
 from data_prep.sources.base import Drop, Example, Source, Spec, Use
 from data_prep.sources.registry import resolve
 from data_prep.writer import ParquetSink, staged_folder
-from rewards.registry import Reward, load_reward
+from rewards.registry import Reward, load_correctness
 
 FILES: Final[Mapping[tuple[str, Use], str]] = {
     ("train", "rl"): "train.parquet",
@@ -152,7 +152,7 @@ def _row_id(source: Source, example: Example, use: Use, index: int) -> str:
 
 def _write(source: Source, spec: Spec, folder: Path) -> Manifest:
     """Fill `folder` with Parquet files and the manifest."""
-    reward = load_reward(spec.reward, spec.reward_options) if spec.reward else None
+    reward = load_correctness(spec.reward, spec.reward_options) if spec.reward else None
     came: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
