@@ -11,9 +11,10 @@ text: no pattern can backtrack over it.
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
 from typing import Final
 
-_WORD = re.compile(r"\w+")
 _STOP = re.compile(r"[.?!]+|[。！？।॥؟]+")  # noqa: RUF001 (the stops of other scripts)
 _CLOSERS: Final = "\"'”’»)]}*_"  # noqa: RUF001 (quotation marks that may follow a stop)
 _OPENERS: Final = "\"'“‘«([{*_-#"  # noqa: RUF001
@@ -35,9 +36,19 @@ _CLITIC = re.compile(r"(?<=\w)(?='(?:s|m|d|re|ve|ll)\b)|(?<=\w)(?=n't\b)", re.IG
 _CAPITAL_CUT = re.compile(r"[\s,;:?!()\[\]{}<>\"“”]+|--+|\.{2,}")
 
 
+@lru_cache(maxsize=1)
+def _word() -> re.Pattern[str]:
+    r"""A run of word characters and combining marks.
+
+    `\w` alone knows no marks and would cut a Hindi or Telugu word at each vowel sign.
+    """
+    marks = (chr(n) for n in range(0x300, 0x3100) if unicodedata.category(chr(n))[0] == "M")
+    return re.compile(rf"\w[\w{''.join(marks)}]*")
+
+
 def count_words(text: str) -> int:
     """Runs of letters, digits and underscores."""
-    return len(_WORD.findall(text))
+    return len(_word().findall(text))
 
 
 def _word_before(text: str, end: int) -> str:
