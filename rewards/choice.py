@@ -18,10 +18,14 @@ from rewards.verdict import Verdict, correct, gold_error, unparseable, wrong
 
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MARKUP = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{([^{}]*)\}|[*_`$\\]")
-_LEAD = re.compile(r"^(?:the\s+)?(?:correct\s+)?(?:option|choice|answer|letter)\s*(?:is\s*)?:?\s*", re.I)
+_LEAD = re.compile(
+    r"^(?:the\s+)?(?:correct\s+)?(?:option|choice|answer|letter)\s*(?:is\s*)?:?\s*", re.I
+)
 # A letter that stands as a label: alone, bracketed, or before `.`, `)`, `:` and its text.
 _LABEL = re.compile(r"^[(\[]?\s*([A-Za-z])\s*(?:[)\].:,]|$)")
-_ANOTHER = re.compile(r"(?:\b(?:or|and)|[,/&+])\s*[(\[]?([A-Z])\b[)\].]?(?=\s*(?:$|[,/&+.]|or\b|and\b))")
+_ANOTHER = re.compile(
+    r"(?:\b(?:or|and)|[,/&+])\s*[(\[]?([A-Z])\b[)\].]?(?=\s*(?:$|[,/&+.]|or\b|and\b))"
+)
 
 
 def _texts(choices: Any) -> list[str] | None:

@@ -110,7 +110,9 @@ def grade_countdown(
         return _miss("wrong", shown, "does not use the given numbers, each once")
     if expression.value == task.target == claimed:
         return Verdict(1.0, 1.0, "correct", shown, {"legal": 1.0})
-    reason = f"makes {expression.value}" if expression.value != task.target else "claims another sum"
+    reason = (
+        f"makes {expression.value}" if expression.value != task.target else "claims another sum"
+    )
     return Verdict(legal_score, 0.0, "wrong", shown, {"legal": 1.0}, reason)
 
 

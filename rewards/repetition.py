@@ -37,6 +37,4 @@ def grade_repetition(
     words = response.lower().split()
     score = repetition(words if unit == "word" else "".join(words), n, penalty)
     held = float(score == 0.0)
-    return Verdict(
-        score, held, "correct" if held else "wrong", components={"repetition": score}
-    )
+    return Verdict(score, held, "correct" if held else "wrong", components={"repetition": score})

@@ -118,7 +118,9 @@ def _from_rlvr(row: Mapping[str, Any]) -> Instruction:
     if name in _QUANTIFIED:
         arguments[_QUANTIFIER[name] if name in _QUANTIFIER else "relation"] = row.get("quantifier")
     options = arguments.get("options")
-    if isinstance(options, str):  # stored as a text: a literal list, or names with commas or slashes
+    if isinstance(
+        options, str
+    ):  # stored as a text: a literal list, or names with commas or slashes
         arguments["options"] = _split_options(options)
     return instruction(id, arguments)
 

@@ -29,7 +29,9 @@ ABBREVIATIONS: Final = frozenset(
     """.split()
 )
 # After one of these a new sentence may well begin: then the next word's capital letter decides.
-_MAY_END: Final = frozenset("etc al inc ltd co corp bros a.m p.m u.s u.k u.n u.s.a d.c jr sr".split())
+_MAY_END: Final = frozenset(
+    "etc al inc ltd co corp bros a.m p.m u.s u.k u.n u.s.a d.c jr sr".split()
+)
 _SCAN: Final = 40  # characters looked at before a full stop; no abbreviation is longer
 # English clitics that a tokenizer cuts off: "I'M" counts as two words, "DOG'S" as well.
 _CLITIC = re.compile(r"(?<=\w)(?='(?:s|m|d|re|ve|ll)\b)|(?<=\w)(?=n't\b)", re.IGNORECASE)
