@@ -22,10 +22,10 @@ from rewards.verdict import Verdict, correct, gold_error, unparseable, wrong
 MAX_STEPS: Final = 200
 _READ: Final = 20_000  # characters of working that are read
 # Digits, operators and brackets around an equals sign; the digits after it.
-_LEFT = re.compile(r"[\d.+\-*/×÷−·()\s]*$", re.ASCII)  # noqa: RUF001 (operators as models write them)
+_LEFT = re.compile(r"[\d.+\-*/×÷−·()\s]*$", re.ASCII)
 _RIGHT = re.compile(r"[ \t]*(-?\d+(?:\.\d+)?)", re.ASCII)
-_RIGHT_SUM = re.compile(r"[\d.+\-*/×÷−·() \t]+", re.ASCII)  # noqa: RUF001
-_OPERATOR = re.compile(r"\d\s*\)*\s*[-+*/×÷−·]")  # noqa: RUF001
+_RIGHT_SUM = re.compile(r"[\d.+\-*/×÷−·() \t]+", re.ASCII)
+_OPERATOR = re.compile(r"\d\s*\)*\s*[-+*/×÷−·]")
 
 
 def stated(text: str) -> list[bool]:

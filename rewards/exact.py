@@ -1,8 +1,8 @@
 """The `exact` reward: the anchored answer equals the gold text, white space and case aside.
 
 In: a response and a gold string of any kind (a letter, a word, a tuple), or a list of accepted
-ones. Out: a `Verdict`. Compatibility forms of Unicode are one (`½` is `1⁄2`, full-width letters
-are letters). No numbers, no algebra: for those there is `math`; no option letters: `choice`.
+ones. Out: a `Verdict`. Compatibility forms of Unicode are one (full-width letters are
+letters). No numbers, no algebra: for those there is `math`; no option letters: `choice`.
 """
 
 from __future__ import annotations

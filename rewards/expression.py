@@ -16,7 +16,7 @@ MAX_CHARS: Final = 500
 MAX_DEPTH: Final = 50
 MAX_DIGITS: Final = 15
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([-+*/()]))", re.ASCII)
-_SIGNS = str.maketrans({"×": "*", "·": "*", "⋅": "*", "÷": "/", "−": "-", "–": "-", "∕": "/"})
+_SIGNS = str.maketrans({"×": "*", "·": "*", "⋅": "*", "÷": "/", "−": "-", "–": "-"})
 _LATEX = (
     (r"\times", "*"),
     (r"\cdot", "*"),

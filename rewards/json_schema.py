@@ -123,7 +123,7 @@ def canonical(value: Any) -> Hashable:
 
 
 def _search(pattern: str, text: str) -> bool:
-    import regex  # type: ignore[import-untyped]
+    import regex  # type: ignore[import]
 
     try:
         return regex.search(pattern, text, timeout=PATTERN_S) is not None
@@ -132,7 +132,7 @@ def _search(pattern: str, text: str) -> bool:
 
 
 def _unique(_validator: Any, unique: Any, instance: Any, _schema: Any) -> Iterator[Any]:
-    import jsonschema  # type: ignore[import-untyped]
+    import jsonschema  # type: ignore[import]
 
     if unique and isinstance(instance, list):
         seen = {canonical(item) for item in instance}
@@ -167,7 +167,7 @@ def validator(schema_text: str) -> Any:
     """
     import jsonschema
     import referencing
-    from jsonschema.validators import extend, validator_for
+    from jsonschema.validators import extend, validator_for  # type: ignore[import]
 
     schema = json.loads(schema_text)
     if not isinstance(schema, (dict, bool)):

@@ -116,9 +116,7 @@ def consistency(text: str, code: str) -> float | None:
         kinds = words(line)
         own = sum(kind in wanted for kind in kinds)
         total += len(kinds)
-        if own and SHARED.isdisjoint(wanted):
-            hits += own
-        elif own and _in_language(line, code, prose):
+        if own and (SHARED.isdisjoint(wanted) or _in_language(line, code, prose)):
             hits += own
     return hits / total if total else None
 

@@ -24,7 +24,7 @@ _lock = threading.Lock()
 def _factory() -> Any:
     """langdetect's profiles, loaded once in a process (0.3 s), in alphabetical order."""
     try:
-        import langdetect.detector_factory as library  # type: ignore[import-untyped]
+        import langdetect.detector_factory as library  # type: ignore[import]
     except ImportError as error:
         raise RewardError(
             "telling languages apart needs the package langdetect, which is not installed",
@@ -55,7 +55,7 @@ def detect(text: str) -> str | None:
         text: what to judge. Capital letters are read as small ones: langdetect skips words in
             capitals, and of a text in nothing but capitals it would see nearly nothing.
     """
-    from langdetect.lang_detect_exception import (  # type: ignore[import-untyped]
+    from langdetect.lang_detect_exception import (  # type: ignore[import]
         LangDetectException,
     )
 

@@ -1,26 +1,27 @@
-"""The length rewards `soft_overlong`, `cosine` and, over a prompt's group, `kimi_length`.
+"""The length rewards `soft_overlong` and `cosine`.
 
 In: a response with the row's `response_tokens`, and for most `max_response_tokens`, which our
 reward manager (`rewards/verl_manager.py`) counts; without them there is no verdict, for characters
 are not tokens. Out: a `Verdict` whose `acc` is the judged correctness where one is judged. The
-formulas are in `shaping`. `soft_overlong` is a penalty to add: `math + soft_overlong`.
+formulas are in `shaping`. `soft_overlong` is a penalty to add: `math + soft_overlong`. Kimi's
+length reward needs the whole group: it is in `group`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from conf.errors import RewardError
-from rewards.shaping import cosine, kimi_length, repetition, soft_overlong
+from rewards.shaping import cosine, repetition, soft_overlong
 from rewards.verdict import Verdict
 
 if TYPE_CHECKING:
     from rewards.registry import Reward
 
-MANAGER: Final = "reward.reward_manager.source=importlib, with rewards/verl_manager.py, counts them"
+MANAGER: Final = "the reward manager of rewards/verl_manager.py counts tokens; use it"
 
 
 def tokens_of(value: object, name: str) -> int:
@@ -173,32 +174,3 @@ def grade_cosine(
         repeated = repetition(response.lower().split(), repetition_n, repetition_penalty)
     components = {**verdict.components, "cosine": shaped, "repetition": repeated}
     return replace(verdict, score=shaped + repeated, components=components)
-
-
-def add_kimi_length(
-    verdicts: Sequence[Verdict], tokens: Sequence[int], weight: float = 1.0
-) -> list[Verdict]:
-    """One prompt's group of verdicts with Kimi's length reward added to their scores.
-
-    Broken verdicts stay as they are and are left out of the group's shortest and longest.
-
-    Args:
-        verdicts: of the group's responses; right means `acc` = 1.
-        tokens: the length of each.
-        weight: of the length reward (Kimi k1.5 warms it up from 0).
-
-    Raises:
-        ValueError: as many verdicts as lengths are needed.
-    """
-    if len(verdicts) != len(tokens):
-        raise ValueError(f"{len(verdicts)} verdicts and {len(tokens)} lengths")
-    sound = [i for i, verdict in enumerate(verdicts) if not verdict.broken]
-    added = kimi_length([tokens[i] for i in sound], [verdicts[i].acc == 1.0 for i in sound])
-    result = list(verdicts)
-    for i, extra in zip(sound, added, strict=True):
-        result[i] = replace(
-            verdicts[i],
-            score=verdicts[i].score + weight * extra,
-            components={**verdicts[i].components, "kimi_length": weight * extra},
-        )
-    return result

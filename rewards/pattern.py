@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
-import regex  # type: ignore[import-untyped]
+import regex  # type: ignore[import]
 
 from conf.errors import RewardError
 from rewards.exact import MAX_SHOWN, normal

@@ -45,7 +45,6 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "judge": "rewards.judge.grade:grade_judge",
     "rubric": "rewards.judge.grade:grade_rubric",
     "reward_model": "rewards.reward_model:grade_reward_model",
-    "shuffled_gold": "rewards.shuffled_gold:grade_shuffled_gold",
     "constant": "rewards.control:grade_constant",
     "random": "rewards.control:grade_random",
 }

@@ -1,10 +1,12 @@
 """The `reward_model` reward: the score of verl's reward model, asked for through its router.
 
-In: a response, the row's `messages` (or `question`), and what verl passes by itself where
+In: a response, the row's `prompt` (or `question`), and what verl passes by itself where
 `reward.reward_model.enable=true`: `reward_router_address` and `reward_model_tokenizer`. Out: a
 `Verdict` with the component `reward_model`, so that a composition can add the model's score to a
 checked one. The requests are those of verl's own reward loop: vLLM's `/classify` without an
-activation, sglang's `/v1/embeddings`. No answer is a `verifier_error`, never a 0.
+activation, sglang's `/v1/embeddings`; without a tokenizer, vLLM applies its own chat template. A
+response cannot end its own turn: control tokens that it spells out are broken. No answer is a
+`verifier_error`, never a 0.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from typing import Any, Final, Literal, get_args
 
 from conf.errors import RewardError
 from rewards.judge.client import Call, ServerError, post
+from rewards.judge.prompt import defused
 from rewards.verdict import Verdict, gold_error, verifier_error
 
 Engine = Literal["vllm", "sglang"]
 ENGINES: Final[tuple[str, ...]] = get_args(Engine)
+MANAGER: Final = "the reward manager of rewards/verl_manager.py passes it on; use it"
 
 
 def rendered(chat: Sequence[Mapping[str, Any]], tokenizer: Any) -> str:
@@ -36,11 +40,22 @@ def rendered(chat: Sequence[Mapping[str, Any]], tokenizer: Any) -> str:
     return text.removeprefix(first) if first else text
 
 
-def request_of(engine: str, model: str, text: str) -> tuple[str, dict[str, Any]]:
-    """Path and body of the request for a score."""
+def request_of(
+    engine: str, model: str, chat: Sequence[Mapping[str, Any]], tokenizer: Any
+) -> tuple[str, dict[str, Any]]:
+    """Path and body of the request for a score.
+
+    Raises:
+        RewardError: sglang scores text only, and without a tokenizer there is none.
+    """
     if engine == "vllm":
-        return "classify", {"model": model, "input": text, "use_activation": False}
-    return "v1/embeddings", {"model": model, "input": text}
+        asked = {"messages": chat} if tokenizer is None else {"input": rendered(chat, tokenizer)}
+        return "classify", {"model": model, **asked, "use_activation": False}
+    if tokenizer is None:
+        raise RewardError(
+            "sglang needs the reward model's tokenizer, which was not passed on", MANAGER
+        )
+    return "v1/embeddings", {"model": model, "input": rendered(chat, tokenizer)}
 
 
 def score_of(engine: str, reply: Mapping[str, Any]) -> float:
@@ -70,7 +85,7 @@ def grade_reward_model(
     high: float = 20.0,
     timeout_s: float = 120.0,
     retries: int = 3,
-    messages: Any = None,
+    prompt: Any = None,
     question: str | None = None,
     reward_router_address: str | None = None,
     reward_model_tokenizer: Any = None,
@@ -87,7 +102,7 @@ def grade_reward_model(
         high: a higher score counts as this: one outlier must not rule a group.
         timeout_s: seconds for the verdict, retries included.
         retries: requests after the first.
-        messages: the chat, from the row.
+        prompt: the chat, from the row.
         question: one user message, where the row has no chat.
         reward_router_address: from verl.
         reward_model_tokenizer: from verl.
@@ -98,17 +113,16 @@ def grade_reward_model(
     """
     if engine not in ENGINES or not low < high:
         raise ValueError(f"engine={engine!r} (of {ENGINES}), low={low!r} below high={high!r}")
-    if not reward_router_address or reward_model_tokenizer is None:
+    if not reward_router_address:
         raise RewardError(
-            "the reward_model reward was called without verl's router and tokenizer",
+            "the reward_model reward was called without the address of verl's reward model",
             fix="reward.reward_model.enable=true reward.reward_model.model_path=…",
         )
-    chat = [{"role": "user", "content": question}] if messages is None else list(messages)
-    if messages is None and question is None:
-        return gold_error("a reward model needs the row's messages or question")
-    chat.append({"role": "assistant", "content": response})
-    text = rendered(chat, reward_model_tokenizer)
-    path, body = request_of(engine, model, text)
+    if prompt is None and question is None:
+        return gold_error("a reward model needs the row's prompt or question")
+    chat = [{"role": "user", "content": question}] if prompt is None else list(prompt)
+    chat.append({"role": "assistant", "content": defused(response)})
+    path, body = request_of(engine, model, chat, reward_model_tokenizer)
     call = Call(f"http://{reward_router_address}/{path}", body, "", timeout_s, retries)
     try:
         raw = score_of(engine, post(call, time.monotonic() + timeout_s))

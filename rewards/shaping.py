@@ -58,28 +58,6 @@ def cosine(tokens: int, max_tokens: int, *, at_zero: float, at_max: float) -> fl
     return at_max + 0.5 * (at_zero - at_max) * (1.0 + math.cos(math.pi * share))
 
 
-def kimi_length(tokens: Sequence[int], right: Sequence[bool]) -> list[float]:
-    """Kimi k1.5's length reward over one prompt's group (arXiv 2501.12599, section 2.3.3).
-
-    λ = 0.5 − (len − min) / (max − min), with min and max over the group; a right response gets λ,
-    a wrong one min(0, λ). Where all are equally long, each gets 0. Within [-0.5, 0.5].
-
-    Args:
-        tokens: the length of each response of the group.
-        right: whether each is right.
-
-    Raises:
-        ValueError: the sequences differ in length, or a length is negative.
-    """
-    if len(tokens) != len(right) or any(length < 0 for length in tokens):
-        raise ValueError(f"needs a length ≥ 0 and a verdict for each, got {tokens!r}, {right!r}")
-    low, high = min(tokens, default=0), max(tokens, default=0)
-    if low == high:
-        return [0.0] * len(tokens)
-    shares = [0.5 - (length - low) / (high - low) for length in tokens]
-    return [s if hit else min(0.0, s) for s, hit in zip(shares, right, strict=True)]
-
-
 def repetition(words: Sequence[str], n: int, penalty: float) -> float:
     """The n-gram repetition penalty, in [penalty, 0].
 

@@ -116,7 +116,7 @@ def _from_rlvr(row: Mapping[str, Any]) -> Instruction:
     if name in _N:
         arguments[_N[name]] = row.get("N")
     if name in _QUANTIFIED:
-        arguments[_QUANTIFIER[name] if name in _QUANTIFIER else "relation"] = row.get("quantifier")
+        arguments[_QUANTIFIER.get(name, "relation")] = row.get("quantifier")
     options = arguments.get("options")
     if isinstance(
         options, str

@@ -18,20 +18,34 @@ from typing import Final
 _STOP = re.compile(r"[.?!]+|[。！？।॥؟]+")  # noqa: RUF001 (the stops of other scripts)
 _CLOSERS: Final = "\"'”’»)]}*_"  # noqa: RUF001 (quotation marks that may follow a stop)
 _OPENERS: Final = "\"'“‘«([{*_-#"  # noqa: RUF001
-# Words whose full stop ends no sentence, without that full stop.
-ABBREVIATIONS: Final = frozenset(
-    """
-    mr mrs ms messrs dr prof st sr jr rev hon gen col maj capt lt cmdr sgt cpl sen rep gov pres
-    supt det vs v etc al cf e.g i.e viz approx est inc ltd co corp bros dept assn univ
-    jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri
-    no nos vol vols fig figs eq sec ch pp p ed eds op ave blvd rd hwy ft mt
-    a.m p.m u.s u.k u.n u.s.a d.c l.a ph.d m.d b.a m.a b.s m.s j.d m.b.a
-    """.split()
+# Abbreviations, without their full stop, by what decides whether a sentence ends at it.
+# fmt: off
+# Nothing: it never does.
+_NEVER_ENDS: Final = frozenset(
+    {
+        "mr", "mrs", "ms", "messrs", "dr", "prof", "st", "rev", "hon", "gen", "col", "maj",
+        "capt", "lt", "cmdr", "sgt", "cpl", "sen", "rep", "gov", "pres", "supt", "det", "vs", "v",
+        "cf", "e.g", "i.e", "viz", "approx", "est", "dept", "assn", "univ", "ave", "blvd", "rd",
+        "hwy", "ft", "mt", "eds",
+    }
 )
-# After one of these a new sentence may well begin: then the next word's capital letter decides.
+# A capital letter after it.
 _MAY_END: Final = frozenset(
-    "etc al inc ltd co corp bros a.m p.m u.s u.k u.n u.s.a d.c jr sr".split()
+    {
+        "etc", "al", "inc", "ltd", "co", "corp", "bros", "jr", "sr", "a.m", "p.m", "u.s", "u.k",
+        "u.n", "u.s.a", "d.c", "l.a", "ph.d", "m.d", "b.a", "m.a", "b.s", "m.s", "j.d", "m.b.a",
+        "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
+        "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri",
+    }
 )
+# They are words too: it does unless a number follows.
+_BEFORE_NUMBER: Final = frozenset(
+    {
+        "no", "nos", "vol", "vols", "fig", "figs", "eq", "eqs", "sec", "ch", "p", "pp", "op",
+    }
+)
+# fmt: on
+ABBREVIATIONS: Final = _NEVER_ENDS | _MAY_END | _BEFORE_NUMBER
 _SCAN: Final = 40  # characters looked at before a full stop; no abbreviation is longer
 # English clitics that a tokenizer cuts off: "I'M" counts as two words, "DOG'S" as well.
 _CLITIC = re.compile(r"(?<=\w)(?='(?:s|m|d|re|ve|ll)\b)|(?<=\w)(?=n't\b)", re.IGNORECASE)
@@ -75,7 +89,8 @@ def _ends(text: str, stop: re.Match[str], after: str) -> bool:
         word = _word_before(text, stop.start())
         low = word.lower()
         if low in ABBREVIATIONS:
-            return low in _MAY_END and after.isupper()
+            may = low in _MAY_END and after.isupper()
+            return may or (low in _BEFORE_NUMBER and not after.isdigit())
         if len(word) == 1 and word.isupper() and word != "I":
             return not after.isupper()  # the initial of a name
         if word.isdigit():

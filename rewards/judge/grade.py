@@ -1,6 +1,7 @@
 """The `judge` and `rubric` rewards: a language model grades, on a scale or point by point.
 
-In: a response, the row's question (`question` as text, or `messages` as a chat), perhaps a gold
+In: a response, the row's question (`question` as text, or
+`prompt` as a chat), perhaps a gold
 reference, and a server. Out: a `Verdict`. A judge that does not answer in the asked form abstains:
 `verifier_error`, no score, the sample is dropped and counted; a parse failure never becomes a 0.
 Prompt, transport and limits are in the modules beside. A judge's opinion is not ground truth:
@@ -58,11 +59,11 @@ def judge_from(server: Mapping[str, Any], router: str | None) -> Judge:
     return _judge(tuple(sorted(settings.items())))
 
 
-def _shown(response: str, question: Any, messages_: Any, gold: Any) -> dict[str, str] | str:
+def _shown(response: str, question: Any, prompt: Any, gold: Any) -> dict[str, str] | str:
     """The texts to show by name; a text instead says what the row lacks."""
-    asked = question if question is not None else messages_
+    asked = question if question is not None else prompt
     if asked is None or (hasattr(asked, "__len__") and not len(asked)):
-        return "a judge needs the row's question or messages"
+        return "a judge needs the row's question or prompt"
     parts = {"QUESTION": conversation(asked), "RESPONSE": response}
     if gold is not None:
         if not isinstance(gold, str) or not gold.strip():
@@ -90,7 +91,7 @@ def grade_judge(
     pass_mark: float = 0.5,
     use_gold: bool = True,
     question: str | None = None,
-    messages: Any = None,
+    prompt: Any = None,
     reward_router_address: str | None = None,
 ) -> Verdict:
     """A grade from 0 to `scale`, scaled to [0, 1].
@@ -104,7 +105,7 @@ def grade_judge(
         pass_mark: share of the scale from which on `acc` is 1.
         use_gold: show the reference.
         question: from the row.
-        messages: from the row, where it has no question.
+        prompt: the chat of the row, where it has no question.
         reward_router_address: from verl, for `base_url=router`.
 
     Raises:
@@ -115,7 +116,7 @@ def grade_judge(
             f"needs scale in 1…100 and pass_mark in [0, 1], got {scale!r}, {pass_mark!r}"
         )
     judge = judge_from(server, reward_router_address)
-    parts = _shown(response, question, messages, gold if use_gold else None)
+    parts = _shown(response, question, prompt, gold if use_gold else None)
     early = _early(parts, response)
     if early is not None:
         return early
@@ -210,7 +211,7 @@ def grade_rubric(
     rubric: Any = None,
     pass_mark: float = 1.0,
     question: str | None = None,
-    messages: Any = None,
+    prompt: Any = None,
     reward_router_address: str | None = None,
 ) -> Verdict:
     """The weight of the points met, as a share of the positive weights, clamped to [0, 1].
@@ -223,7 +224,7 @@ def grade_rubric(
         rubric: one rubric for all rows.
         pass_mark: share from which on `acc` is 1.
         question: from the row.
-        messages: from the row, where it has no question.
+        prompt: the chat of the row, where it has no question.
         reward_router_address: from verl, for `base_url=router`.
 
     Raises:
@@ -236,7 +237,7 @@ def grade_rubric(
         points = _criteria(gold if rubric is None else rubric)
     except (TypeError, ValueError) as error:
         return gold_error(f"rubric: {error}")
-    parts = _shown(response, question, messages, None)
+    parts = _shown(response, question, prompt, None)
     early = _early(parts, response)
     if early is not None:
         return early
