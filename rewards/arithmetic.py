@@ -21,17 +21,50 @@ from rewards.verdict import Verdict, correct, gold_error, unparseable, wrong
 
 MAX_STEPS: Final = 200
 _READ: Final = 20_000  # characters of working that are read
-# Digits, operators and brackets around an equals sign; the digits after it.
-_LEFT = re.compile(r"[\d.+\-*/×÷−·()\s]*$", re.ASCII)
-_RIGHT = re.compile(r"[ \t]*(-?\d+(?:\.\d+)?)", re.ASCII)
-_RIGHT_SUM = re.compile(r"[\d.+\-*/×÷−·() \t]+", re.ASCII)
-_OPERATOR = re.compile(r"\d\s*\)*\s*[-+*/×÷−·]")
+_CHARS: Final = r"[\d.+\-*/×÷−·() \t]"
+_LEFT = re.compile(rf"{_CHARS}*$", re.ASCII)
+_RIGHT = re.compile(rf"{_CHARS}+", re.ASCII)
+_NUMBER = re.compile(r"[ \t]*(-?\d+(?:\.\d+)?)", re.ASCII)
+# Where one statement ends and the next begins: after a full stop, or between two numbers.
+_BOUNDARY = re.compile(r"(?<=[\d)])[ \t]+(?=[\d(])|\.(?=\s|$)")
+_OPERATORS: Final = "+-*/×÷−·"
+
+
+def _left(text: str) -> str:
+    """The expression that a text ends with, "" where it ends with none."""
+    match = _LEFT.search(text)
+    if match is None:
+        return ""
+    before, piece = text[: match.start()], _BOUNDARY.split(match[0])[-1].strip()
+    if len(piece) == len(match[0].strip()):  # the piece begins where the run does
+        if before and before[-1].isalnum() and not match[0][:1].isspace():
+            return ""  # f(2) = 4
+        if before.rstrip()[-1:].isalpha() and piece[:1] in tuple(_OPERATORS):
+            return ""  # 4 apples + 2 = 6
+    return piece
+
+
+def _has_operator(piece: str) -> bool:
+    return any(char in _OPERATORS for char in piece[1:])
+
+
+def _right(text: str, start: int) -> tuple[Fraction, bool] | None:
+    """The value of what follows an equals sign, and whether it was more than a number."""
+    match = _RIGHT.match(text, start, start + MAX_CHARS)
+    if match is None:
+        return None
+    piece = _BOUNDARY.split(match[0])[0].strip()
+    try:
+        return evaluate(piece).value, _has_operator(piece)
+    except NotArithmetic:
+        number = _NUMBER.match(text, start)  # "5 - that is all"
+        return (Fraction(number[1]), False) if number else None
 
 
 def stated(text: str) -> list[bool]:
     """Whether each `expression = number` in a text holds, in order; the first 200.
 
-    In a chain `a = b = c` each link counts. What is no expression of numbers states nothing.
+    In a chain `a = b = c` each link counts. A link with no operator on either side states nothing.
     """
     results: list[bool] = []
     text = text[:_READ]
@@ -39,27 +72,16 @@ def stated(text: str) -> list[bool]:
     for position in (m.start() for m in re.finditer("=", text)):
         if len(results) == MAX_STEPS:
             break
-        piece = text[max(start, position - MAX_CHARS) : position].rpartition("\n")[2]
-        left = _LEFT.search(piece)
-        right = _RIGHT.match(text, position + 1)
+        piece = _left(text[max(start, position - MAX_CHARS) : position].rpartition("\n")[2])
         start = position + 1
-        if left is None or right is None or not _OPERATOR.search(left[0]):
+        right = _right(text, position + 1)
+        if not piece or right is None or not (_has_operator(piece) or right[1]):
             continue
         try:
-            value = evaluate(left[0].lstrip(".) ")).value
-            results.append(value == Fraction(right[1]) or value == _sum_at(text, position + 1))
+            results.append(evaluate(piece).value == right[0])
         except NotArithmetic:
             continue
     return results
-
-
-def _sum_at(text: str, start: int) -> Fraction | None:
-    """The value of the longest text of operators and digits from `start` on, if it has one."""
-    match = _RIGHT_SUM.match(text, start, start + MAX_CHARS)
-    try:
-        return evaluate(match[0].rstrip(". ")).value if match else None
-    except NotArithmetic:
-        return None
 
 
 def _gold(gold: Any) -> Fraction | None:

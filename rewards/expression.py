@@ -124,7 +124,8 @@ def evaluate(text: str) -> Expression:
         raise NotArithmetic(f"{len(text)} characters, at most {MAX_CHARS}")
     for latex, plain in _LATEX:
         text = text.replace(latex, plain)
-    reader = _Reader(text.translate(_SIGNS).strip(" $`*"))
+    text = text.translate(_SIGNS).strip(" $`").removeprefix("**").removesuffix("**")
+    reader = _Reader(text)
     value = reader.sum()
     if reader.peek():
         raise NotArithmetic(f"{reader.peek()!r} follows a complete expression")

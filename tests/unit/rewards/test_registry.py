@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conf.errors import RewardError
-from rewards.registry import BUILT_IN, load_reward
+from rewards.registry import load_reward
 from rewards.verdict import Verdict
 
 ROW = {"id": "a/1", "index": "1", "split": "train", "data_source": "a", "num_turns": None}
@@ -26,7 +26,7 @@ def write(folder: Path, code: str, name: str = "mine.py") -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
+@pytest.mark.parametrize("name", ["math", "exact", "arithmetic", "constant", "random"])
 def test_built_ins_load_and_judge(name: str) -> None:
     verdict = load_reward(name).judge("#### 4", "4", ROW)
     assert (verdict.status, verdict.acc) == ("correct", 1.0)
