@@ -103,7 +103,7 @@ def grade_judge(
         criteria: what to grade.
         scale: the best grade, 1…100.
         pass_mark: share of the scale from which on `acc` is 1.
-        use_gold: show the reference.
+        use_gold: show the reference; False judges without one.
         question: from the row.
         prompt: the chat of the row, where it has no question.
         reward_router_address: from verl, for `base_url=router`.
@@ -116,6 +116,8 @@ def grade_judge(
             f"needs scale in 1…100 and pass_mark in [0, 1], got {scale!r}, {pass_mark!r}"
         )
     judge = judge_from(server, reward_router_address)
+    if use_gold and gold is None:
+        return gold_error("the row has no reference answer (use_gold=false judges without one)")
     parts = _shown(response, question, prompt, gold if use_gold else None)
     early = _early(parts, response)
     if early is not None:

@@ -94,7 +94,7 @@ FRENCH = "Ceci est une phrase française tout à fait ordinaire sur le temps."
         (f"{ENGLISH}\n{FRENCH}", "en", 11 / 23),
         ("你好 world", "zh", 2 / 3),
         ("你好 world", "ja", 2 / 3),  # Han is Japanese too
-        ("これは日本語です", "zh", 2 / 8),  # 3 of 8 are Han, read below
+        ("これは日本語です", "zh", 3 / 8),  # 日本語 are Han
         ("Привет, мир", "el", 0.0),
         ("สวัสดี", "th", 1.0),
         ("नमस्ते दुनिया", "hi", 1.0),
@@ -105,8 +105,6 @@ FRENCH = "Ceci est une phrase française tout à fait ordinaire sur le temps."
     ],
 )
 def test_share(text: str, code: str, share: float | None) -> None:
-    if text.startswith("これ"):
-        share = 3 / 8
     assert consistency(text, code) == (share if share is None else pytest.approx(share))
 
 
