@@ -138,14 +138,11 @@ def grade_language(response: str, gold: Any, *, language: str, threshold: float 
         raise ValueError(f"threshold must lie in [0, 1], got {threshold!r}")
     share = consistency(response, language)
     if share is None:
-        return Verdict(
-            0.0, 0.0, "unparseable", components={"language": 0.0}, detail="no words in the response"
-        )
+        return Verdict(0.0, 0.0, "unparseable", detail="no words in the response")
     held = share >= threshold
     return Verdict(
         share,
         float(held),
         "correct" if held else "wrong",
-        components={"language": share},
         detail=f"{share:.0%} of the words are {language}",
     )

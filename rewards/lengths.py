@@ -78,7 +78,6 @@ def grade_soft_overlong(
         score,
         held,
         "correct" if held else "wrong",
-        components={"overlong": score},
         detail="" if held else f"{length} of {most} tokens",
     )
 

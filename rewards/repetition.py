@@ -1,6 +1,6 @@
 """The `repetition` reward: a penalty on text that says the same n-grams again, in [penalty, 0].
 
-In: a response; gold is not read. Out: a `Verdict` with the component `repetition`. The formula is
+In: a response; gold is not read. Out: a `Verdict`. The formula is
 `shaping.repetition`: P · (1 − |distinct n-grams| / |n-grams|), 0 where words < n. A penalty to add
 to a reward; says nothing on whether the answer is right.
 """
@@ -37,4 +37,4 @@ def grade_repetition(
     words = response.lower().split()
     score = repetition(words if unit == "word" else "".join(words), n, penalty)
     held = float(score == 0.0)
-    return Verdict(score, held, "correct" if held else "wrong", components={"repetition": score})
+    return Verdict(score, held, "correct" if held else "wrong")

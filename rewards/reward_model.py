@@ -2,8 +2,7 @@
 
 In: a response, the row's `prompt` (or `question`), and what verl passes by itself where
 `reward.reward_model.enable=true`: `reward_router_address` and `reward_model_tokenizer`. Out: a
-`Verdict` with the component `reward_model`, so that a composition can add the model's score to a
-checked one. The requests are those of verl's own reward loop: vLLM's `/classify` without an
+`Verdict`, which a composition can add to a checked one: `math + 0.1*reward_model`. The requests are those of verl's own reward loop: vLLM's `/classify` without an
 activation, sglang's `/v1/embeddings`; without a tokenizer, vLLM applies its own chat template. A
 response cannot end its own turn: control tokens that it spells out are broken. No answer is a
 `verifier_error`, never a 0.
@@ -134,6 +133,5 @@ def grade_reward_model(
         score,
         float(held),
         "correct" if held else "wrong",
-        components={"reward_model": score},
         detail=f"score {raw:g}",
     )

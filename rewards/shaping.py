@@ -78,4 +78,4 @@ def repetition(words: Sequence[str], n: int, penalty: float) -> float:
     if total < 1:
         return 0.0
     distinct = len({tuple(words[i : i + n]) for i in range(total)})
-    return penalty * (1.0 - distinct / total)
+    return penalty * (1.0 - distinct / total) if distinct < total else 0.0

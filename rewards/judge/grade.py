@@ -145,7 +145,6 @@ def grade_judge(
         float(held),
         "correct" if held else "wrong",
         pred=str(answer["grade"]),
-        components={"judge": score},
         detail=str(answer["reasoning"])[:300],
     )
 
@@ -155,13 +154,12 @@ def _early(parts: Mapping[str, str] | str, response: str) -> Verdict | None:
     if isinstance(parts, str):
         return gold_error(parts)
     if not response.strip():
-        return Verdict(0.0, 0.0, "unparseable", components={"judge": 0.0}, detail="empty response")
+        return Verdict(0.0, 0.0, "unparseable", detail="empty response")
     if len(response) > MAX_CHARS:
         return Verdict(
             0.0,
             0.0,
             "unparseable",
-            components={"judge": 0.0},
             detail=f"{len(response)} characters; a judge reads at most {MAX_CHARS}",
         )
     return None
@@ -264,6 +262,5 @@ def grade_rubric(
         float(held),
         "correct" if held else "wrong",
         pred="".join("1" if hit else "0" for hit in met),
-        components={"judge": score},
         detail=str(answer["reasoning"])[:300],
     )

@@ -87,7 +87,7 @@ def test_repetition(text: str, n: int, value: float) -> None:
     assert repetition(text.split(), n, -1.0) == pytest.approx(value)
     assert repetition(text.split(), n, -0.5) == pytest.approx(value / 2)
     verdict = grade_repetition(text.upper(), None, n=n)
-    assert verdict.score == verdict.components["repetition"] == pytest.approx(value)
+    assert verdict.score == pytest.approx(value)
     assert verdict.acc == float(value == 0.0)
 
 
@@ -102,7 +102,7 @@ def test_soft_overlong_reads_the_rows_counts() -> None:
     reward = load_reward("soft_overlong", {"cache_tokens": 20})
     row = {"response_tokens": 90, "max_response_tokens": 100}
     verdict = reward.judge("x" * 10_000, None, row)
-    assert (verdict.score, verdict.acc, verdict.components) == (-0.5, 0.0, {"overlong": -0.5})
+    assert (verdict.score, verdict.acc) == (-0.5, 0.0)
     assert reward.judge("", None, LENGTHS).acc == 1.0
     half = grade_soft_overlong("", None, cache_tokens=20, max_tokens=60, factor=0.5, **LENGTHS)
     assert half.score == pytest.approx(-0.25)

@@ -55,7 +55,7 @@ def test_a_grade(
 ) -> None:
     server.script = [answer(grade(number))]
     verdict = judged(server)
-    assert (verdict.score, verdict.acc, verdict.components) == (score, acc, {"judge": score})
+    assert (verdict.score, verdict.acc) == (score, acc)
     assert (verdict.status, verdict.pred) == ("correct" if acc else "wrong", str(number))
     assert verdict.detail == "because"
 

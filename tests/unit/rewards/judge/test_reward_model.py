@@ -47,7 +47,7 @@ def judged(server: Any, response: str = "4", *, tokenizer: Any = None, **options
 def test_vllm_with_verls_tokenizer(server: Any) -> None:
     server.script = [gives(1.5)]
     verdict = judged(server, tokenizer=Tokenizer())
-    assert (verdict.score, verdict.acc, verdict.components) == (1.5, 1.0, {"reward_model": 1.5})
+    assert (verdict.score, verdict.acc) == (1.5, 1.0)
     request = server.requests[0]
     assert request["path"] == "/classify"
     text = "user:2 + 2?|assistant:4"
