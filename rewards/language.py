@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from conf.errors import RewardError
-from rewards.language_id import detect, languages
+from rewards.language_id import code_of, detect, is_language, languages
 from rewards.verdict import Verdict
 
 # The scripts in which a language is written, as the first word of Unicode's character names.
@@ -89,7 +89,7 @@ def _in_language(line: str, code: str, rest: str) -> bool:
     """
     if len(words(line)) < MIN_LINE_WORDS:
         line = rest
-    return detect(line) in (None, code)
+    return is_language(detect(line), code)
 
 
 def consistency(text: str, code: str) -> float | None:
@@ -97,17 +97,18 @@ def consistency(text: str, code: str) -> float | None:
 
     Args:
         text: the response.
-        code: an ISO 639-1 code; `zh` is Chinese in either script.
+        code: an ISO 639-1 code, or an English name; `zh` is Chinese in either script.
 
     Raises:
         RewardError: langdetect does not know the code.
     """
-    wanted = SCRIPTS.get(code, LATIN)
-    if code != "zh" and code not in languages():
+    known = code_of(code)
+    if known is None:
         raise RewardError(
             f"no language {code!r}; known: zh, {', '.join(sorted(languages()))}",
             fix="language=en",
         )
+    code, wanted = known, SCRIPTS.get(known, LATIN)
     prose = _NO_WORDS.sub(" ", text)
     total = hits = 0
     lines = [line for line in prose.splitlines() if line.strip()]

@@ -17,6 +17,16 @@ from conf.errors import RewardError
 
 MAX_CHARS: Final = 10_000  # what langdetect reads of a text
 SEED: Final = 0
+# English names of the languages that data sets name so.
+NAMES: Final = {
+    **{"arabic": "ar", "bengali": "bn", "bulgarian": "bg", "chinese": "zh", "english": "en"},
+    **{"finnish": "fi", "french": "fr", "german": "de", "greek": "el", "gujarati": "gu"},
+    **{"hebrew": "he", "hindi": "hi", "italian": "it", "japanese": "ja", "kannada": "kn"},
+    **{"korean": "ko", "malayalam": "ml", "marathi": "mr", "nepali": "ne", "persian": "fa"},
+    **{"polish": "pl", "portuguese": "pt", "punjabi": "pa", "russian": "ru", "spanish": "es"},
+    **{"swahili": "sw", "tamil": "ta", "telugu": "te", "thai": "th", "ukrainian": "uk"},
+    **{"urdu": "ur", "vietnamese": "vi"},
+}
 _lock = threading.Lock()
 
 
@@ -42,12 +52,26 @@ def _loaded() -> Any:
         return _factory()
 
 
+def code_of(language: str) -> str | None:
+    """The code of a language given by code or by English name; None if `detect` cannot return it.
+
+    `zh` stands for Chinese in either script.
+    """
+    low = language.strip().lower()
+    code = NAMES.get(low, low)
+    return code if code == "zh" or code in languages() else None
+
+
+def is_language(found: str | None, code: str) -> bool:
+    """Whether what `detect` returned is the language of a code; a text without letters is any."""
+    return found is None or found == code or found.partition("-")[0] == code
+
+
 def languages() -> frozenset[str]:
     """The codes that `detect` can return."""
     return frozenset(_loaded().langlist)
 
 
-@lru_cache(maxsize=512)
 def detect(text: str) -> str | None:
     """The most probable language of a text's first 10,000 characters; None if none is.
 
@@ -55,13 +79,18 @@ def detect(text: str) -> str | None:
         text: what to judge. Capital letters are read as small ones: langdetect skips words in
             capitals, and of a text in nothing but capitals it would see nearly nothing.
     """
+    head = text[:MAX_CHARS]
+    return _detect(head.lower() if head.isupper() else head)
+
+
+@lru_cache(maxsize=512)
+def _detect(head: str) -> str | None:
     from langdetect.lang_detect_exception import (  # type: ignore[import]
         LangDetectException,
     )
 
-    head = text[:MAX_CHARS]
     detector = _loaded().create()
-    detector.append(head.lower() if head.isupper() else head)
+    detector.append(head)
     try:
         found = str(detector.detect())
     except LangDetectException:

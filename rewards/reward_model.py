@@ -2,10 +2,10 @@
 
 In: a response, the row's `prompt` (or `question`), and what verl passes by itself where
 `reward.reward_model.enable=true`: `reward_router_address` and `reward_model_tokenizer`. Out: a
-`Verdict`, which a composition can add to a checked one: `math + 0.1*reward_model`. The requests are those of verl's own reward loop: vLLM's `/classify` without an
-activation, sglang's `/v1/embeddings`; without a tokenizer, vLLM applies its own chat template. A
-response cannot end its own turn: control tokens that it spells out are broken. No answer is a
-`verifier_error`, never a 0.
+`Verdict`, which a composition can add to a checked one: `math + 0.1*reward_model`. The requests are
+those of verl's own reward loop: vLLM's `/classify` without an activation, sglang's
+`/v1/embeddings`; without a tokenizer, vLLM applies its own chat template. A response cannot end its
+own turn: control tokens that it spells out are broken. No answer is a `verifier_error`, never a 0.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from rewards.ifeval.text import (
     count_words,
     split_outer,
 )
-from rewards.language_id import detect
+from rewards.language_id import detect, is_language
 
 Relation = Literal["at least", "less than", "at most", "around", "exactly"]
 RELATIONS: Final[tuple[str, ...]] = get_args(Relation)
@@ -88,7 +88,7 @@ def letter_frequency(response: str, letter: str, let_frequency: int, let_relatio
 
 def response_language(response: str, language: str) -> bool:
     """The response is in the language; one without letters to judge by (None) passes."""
-    return detect(response) in (None, language)
+    return is_language(detect(response), language)
 
 
 def number_sentences(response: str, num_sentences: int, relation: str) -> bool:
@@ -226,12 +226,12 @@ def two_responses(response: str) -> bool:
 
 def english_capital(response: str) -> bool:
     """English, and every letter a capital."""
-    return response.isupper() and detect(response) in (None, "en")
+    return response.isupper() and is_language(detect(response), "en")
 
 
 def english_lowercase(response: str) -> bool:
     """English, and no letter a capital."""
-    return response.islower() and detect(response) in (None, "en")
+    return response.islower() and is_language(detect(response), "en")
 
 
 def capital_word_frequency(response: str, capital_frequency: int, capital_relation: str) -> bool:

@@ -14,7 +14,7 @@ from numbers import Integral, Real
 from typing import Any, Final
 
 from rewards.ifeval import checks
-from rewards.language_id import languages
+from rewards.language_id import code_of, languages
 
 
 class GoldProblem(ValueError):
@@ -88,8 +88,8 @@ def _relation(value: object) -> str:
 
 
 def _language(value: object) -> str:
-    code = _text(value).lower()
-    if code not in languages():
+    code = code_of(_text(value))
+    if code is None:
         raise GoldProblem(f"no language {value!r}; known: {', '.join(sorted(languages()))}")
     return code
 

@@ -31,6 +31,10 @@ class Abstained(RuntimeError):
     """There is no usable answer; that says nothing of the response judged."""
 
 
+class BadForm(Abstained):
+    """There is an answer, and it is not of the form asked for; another one may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """A server and how to use it.
@@ -41,7 +45,9 @@ class Judge:
         key_variable: the environment variable that holds the API key; None: no key is sent.
         timeout_s: seconds for one verdict, waits and retries included.
         attempt_s: seconds for one request.
-        retries: requests after the first.
+        retries: requests after the first, where the server fails.
+        form_retries: further answers asked for, each with the next seed, where one is not of the
+            form asked for.
         per_minute: requests a minute for all workers of this host; None: no limit.
         burst: how many of them may go at once.
         cache_dir: folder of kept answers; None: nothing is kept.
@@ -57,6 +63,7 @@ class Judge:
     timeout_s: float = 120.0
     attempt_s: float = 60.0
     retries: int = 3
+    form_retries: int = 1
     per_minute: float | None = None
     burst: int = 8
     cache_dir: str | None = None
@@ -103,8 +110,8 @@ class Judge:
         if not self._limit:
             folder = Path(tempfile.gettempdir()) / f"temper-judge-{os.getuid()}"
             folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.stat().st_uid != os.getuid():
-                raise RewardError(f"{folder} belongs to another user", fix="set TMPDIR")
+            if not folder.is_dir() or folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                raise RewardError(f"{folder} is no folder of this user's", fix="set TMPDIR")
             name = hashlib.sha256(f"{self.base_url} {self.per_minute}".encode()).hexdigest()[:16]
             self._limit.append(RateLimit(folder / name, self.per_minute, self.burst))
         return self._limit[0]
@@ -116,11 +123,11 @@ def _content(reply: Mapping[str, Any]) -> str:
         choice = reply["choices"][0]
         content = choice["message"]["content"]
     except (KeyError, IndexError, TypeError) as error:
-        raise Abstained(f"the reply is no chat completion: {str(reply)[:120]}") from error
+        raise BadForm(f"the reply is no chat completion: {str(reply)[:120]}") from error
     if choice.get("finish_reason") == "length":
-        raise Abstained("the answer was cut off: raise max_tokens")
+        raise BadForm("the answer was cut off: raise max_tokens")
     if not isinstance(content, str):
-        raise Abstained(f"the answer holds no text (finish_reason {choice.get('finish_reason')!r})")
+        raise BadForm(f"the answer holds no text (finish_reason {choice.get('finish_reason')!r})")
     return content
 
 
@@ -128,7 +135,7 @@ def checked(content: str, schema_text: str) -> dict[str, Any]:
     """The object in an answer, if it is one of the form asked for.
 
     Raises:
-        Abstained: it is not.
+        BadForm: it is not.
     """
     text = content.strip()
     if text.startswith("```"):
@@ -136,10 +143,10 @@ def checked(content: str, schema_text: str) -> dict[str, Any]:
     try:
         found = read_json(text)
     except NotJson as error:
-        raise Abstained(f"the answer is not the JSON asked for: {content[:80]!r}") from error
+        raise BadForm(f"the answer is not the JSON asked for: {content[:80]!r}") from error
     problem = next(validator(schema_text).iter_errors(found), None)
     if problem is not None or not isinstance(found, dict):
-        raise Abstained(f"the answer breaks the schema: {problem and problem.message}"[:200])
+        raise BadForm(f"the answer breaks the schema: {problem and problem.message}"[:200])
     return found
 
 
@@ -173,20 +180,41 @@ def ask(
     if kept is not None and isinstance(kept.get("content"), str):
         try:
             return checked(kept["content"], schema_text)
-        except Abstained:
+        except BadForm:
             pass  # written by another version: asked again
     if judge.mode == "json_schema":
         strict = {"name": "grade", "strict": True, "schema": schema}
         body["response_format"] = {"type": "json_schema", "json_schema": strict}
     elif judge.mode == "json_object":
         body["response_format"] = {"type": "json_object"}
+    deadline = time.monotonic() + judge.timeout_s
+    for attempt in range(judge.form_retries + 1):
+        try:
+            content = _content(_posted(judge, {**body, "seed": judge.seed + attempt}, deadline))
+            answer = checked(content, schema_text)
+        except BadForm:
+            if attempt == judge.form_retries:
+                raise
+            continue
+        if cache:
+            cache.put(key, {"content": content})
+        return answer
+    raise AssertionError("the loop returns or raises")
+
+
+def _posted(judge: Judge, body: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+    """The server's reply, in turn.
+
+    Raises:
+        Abstained: there is none.
+    """
     limit = judge.limit()
     url = judge.base_url.rstrip("/") + "/chat/completions"
     call = Call(url, body, judge.key(), judge.attempt_s, judge.retries)
     try:
-        reply = post(
+        return post(
             call,
-            time.monotonic() + judge.timeout_s,
+            deadline,
             turn=limit.wait if limit else None,
             pause=limit.pause if limit else None,
         )
@@ -194,8 +222,3 @@ def ask(
         raise Abstained(f"no turn within {judge.timeout_s:g} s: {error}") from error
     except ServerError as error:
         raise Abstained(f"the judge did not answer: {error}") from error
-    content = _content(reply)
-    answer = checked(content, schema_text)
-    if cache:
-        cache.put(key, {"content": content})
-    return answer

@@ -109,9 +109,9 @@ def test_the_same_verdicts_in_another_order_and_process_wide_seed() -> None:
     subset = [pair for pair in rows() if "language" in str(pair[1]["instruction_id_list"])]
     first = [grade_ifeval(row["response"], prompt) for row, prompt in subset]
     langdetect.DetectorFactory.seed = 7
-    from rewards.language_id import detect
+    from rewards.language_id import _detect
 
-    detect.cache_clear()
+    _detect.cache_clear()
     again = [grade_ifeval(row["response"], prompt) for row, prompt in reversed(subset)]
     langdetect.DetectorFactory.seed = None
     assert len(first) > 25

@@ -11,7 +11,7 @@ import pytest
 
 from rewards.format import grade_format, grade_tags
 from rewards.language import consistency, grade_language
-from rewards.language_id import detect, languages
+from rewards.language_id import _detect, code_of, detect, languages
 from rewards.registry import load_reward
 
 GOOD = "<think>a\nb</think>\n<answer>4</answer>"
@@ -102,6 +102,7 @@ FRENCH = "Ceci est une phrase française tout à fait ordinaire sur le temps."
         (f"{ENGLISH} `你好` $你$ ```\n你好\n```", "en", 1.0),
         ("12 + 3 = 15", "en", None),
         ("", "en", None),
+        (FRENCH, "French", 1.0),
     ],
 )
 def test_share(text: str, code: str, share: float | None) -> None:
@@ -121,9 +122,10 @@ def test_language_reward() -> None:
 
 def test_detection_is_the_same_each_time_and_reads_capitals() -> None:
     assert len(languages()) == 55
+    assert (code_of("Kannada"), code_of("kn"), code_of("Klingon")) == ("kn", "kn", None)
     assert detect(ENGLISH.upper()) == "en"
     assert detect("12 34") is None
     short = ["ok", "la casa", "die", "no problem", "sí"]
     first = [detect(text) for text in short]
-    detect.cache_clear()
+    _detect.cache_clear()
     assert [detect(text) for text in short] == first

@@ -100,6 +100,7 @@ def test_zero_is_a_threshold_of_zero() -> None:
             "An English sentence.",
             "Ein Satz auf Deutsch hier.",
         ),
+        (rlvr("validate_response_language", language="Chinese"), "今天天气很好", "Hello there."),
         (rlvr("verify_paragraph_count", N=2), "a\n* * *\nb", "a\n\nb"),
         (rlvr("validate_word_constraint", N=3, quantifier="at most"), "one two three", "a b c d"),
         (rlvr("validate_word_constraint", N=20, quantifier="around"), "a " * 22, "a " * 23),

@@ -25,7 +25,8 @@ ROW = {"question": "What is 2 + 2?"}
 
 
 def options(server: Any, **more: Any) -> dict[str, Any]:
-    fields = {"base_url": server.url, "model": "m", "timeout_s": 5.0, "retries": 1, **more}
+    fields = {"base_url": server.url, "model": "m", "timeout_s": 5.0, "retries": 1}
+    fields |= {"form_retries": 0, **more}
     return {"server": fields}
 
 
@@ -106,6 +107,15 @@ def test_another_form_is_an_abstention(
     first = judged(server, cache_dir=str(tmp_path / "cache"))
     assert first.status == "verifier_error" and first.detail.startswith("abstained: ")
     assert judged(server, cache_dir=str(tmp_path / "cache")).score == 1.0  # asked again
+
+
+def test_an_answer_of_another_form_is_asked_for_again_with_another_seed(
+    server: Any, answer: Callable[..., Any]
+) -> None:
+    server.script = [answer("8"), answer(grade(8), finish="length"), answer(grade(8))]
+    assert judged(server, form_retries=1).status == "verifier_error"
+    assert [request["body"]["seed"] for request in server.requests] == [0, 1]
+    assert judged(server, form_retries=1).score == 0.8
 
 
 def test_a_cut_answer_an_odd_reply_and_an_error_are_abstentions(
