@@ -125,6 +125,8 @@ def test_solve_on_puzzles_known_otherwise() -> None:
     assert solve(read_task(24, [1, 1, 1, 1])) is None
     assert solve(read_task(5, [2, 3, 7]), use_all=False) is not None
     assert solve(read_task(2, [1])) is None
+    assert solve(read_task(2, [1, 1, 50])) is None
+    assert solve(read_task(2, [1, 1, 50]), use_all=False) == "(1 + 1)"
 
 
 @pytest.mark.parametrize(

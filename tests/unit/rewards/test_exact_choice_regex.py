@@ -116,7 +116,8 @@ def test_a_pattern_from_gold_or_option() -> None:
 
 def test_what_is_no_pattern_is_the_rows_or_the_options_fault() -> None:
     assert grade_regex("#### a", "(").status == "gold_error"
-    assert grade_regex("#### a", None).status == "gold_error"
+    for gold in (None, "", 5, ["a"]):
+        assert grade_regex("#### a", gold).status == "gold_error"
     verdict = load_reward("regex", {"pattern": "("}).judge("#### a", "a")
     assert verdict.status == "verifier_error" and "option pattern" in verdict.detail
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from rewards.format import grade_format, grade_tags
-from rewards.language import consistency, grade_language
+from rewards.language import consistency, grade_language, words
 from rewards.language_id import _detect, code_of, detect, languages
 from rewards.registry import load_reward
 
@@ -107,6 +107,17 @@ FRENCH = "Ceci est une phrase française tout à fait ordinaire sur le temps."
 )
 def test_share(text: str, code: str, share: float | None) -> None:
     assert consistency(text, code) == (share if share is None else pytest.approx(share))
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        *(("don't l’eau well-known", 3), ("Füße", 1), ("ab12cd 3 4", 2), ("नमस्ते दुनिया", 2)),  # noqa: RUF001
+        *(("日本語", 3), ("スーパー", 4), ("ＡＢ", 1), ("a日b", 3), ("안녕하세요", 1), ("", 0)),  # noqa: RUF001
+    ],
+)
+def test_words_of_a_line(line: str, count: int) -> None:
+    assert len(words(line)) == count
 
 
 def test_language_reward() -> None:

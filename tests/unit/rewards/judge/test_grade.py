@@ -321,6 +321,16 @@ def test_options_that_cannot_work_name_themselves(
     assert verdict.status == "verifier_error" and said in verdict.detail
 
 
+@pytest.mark.parametrize(
+    ("name", "top"),
+    [("judge", {"scale": n}) for n in (0, 101, 2.5)]
+    + [(name, {"pass_mark": mark}) for name in ("judge", "rubric") for mark in (-0.1, 1.1)],
+)
+def test_a_scale_or_mark_out_of_range(server: Any, name: str, top: dict[str, Any]) -> None:
+    assert judged(server, name, POINTS, top=top).status == "verifier_error"
+    assert server.requests == []
+
+
 def test_verls_router_and_a_key(
     server: Any, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
