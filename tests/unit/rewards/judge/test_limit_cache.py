@@ -52,10 +52,10 @@ def test_a_burst_after_a_pause_and_then_the_rate(tmp_path: Path) -> None:
     begun = time.monotonic()
     for _ in range(5):
         limit.wait(begun + 10)
-    assert time.monotonic() - begun < 0.08
+    assert time.monotonic() - begun < 0.3  # at the rate they would take 0.4 s
     limit.wait(begun + 10)
     limit.wait(begun + 10)
-    assert 0.15 <= time.monotonic() - begun < 0.6
+    assert 0.15 <= time.monotonic() - begun < 2
 
 
 def test_threads_share_it_too(tmp_path: Path) -> None:
@@ -76,14 +76,14 @@ def test_a_turn_past_the_deadline_is_refused_and_not_taken(tmp_path: Path) -> No
     for _ in range(3):
         with pytest.raises(NoTurn, match=r"next turn is in (9|10)\.\d s"):
             limit.wait(time.monotonic() + 1)
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 3
 
 
 def test_a_pause_holds_everybody_back(tmp_path: Path) -> None:
     RateLimit(tmp_path / "limit", 60_000.0, burst=1).pause(0.3)
     begun = time.monotonic()
     RateLimit(tmp_path / "limit", 60_000.0, burst=1).wait(begun + 5)
-    assert 0.25 <= time.monotonic() - begun < 1
+    assert 0.25 <= time.monotonic() - begun < 3
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "1e18", "nan", "-5", "0" * 500])
