@@ -28,7 +28,7 @@ def write(folder: Path, code: str, name: str = "mine.py") -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", ["math", "exact", "constant", "random"])
+@pytest.mark.parametrize("name", ["math", "exact", "arithmetic", "constant", "random"])
 def test_built_ins_load_and_judge(name: str) -> None:
     verdict = load_reward(name).judge("#### 4", "4", ROW)
     assert (verdict.status, verdict.acc) == ("correct", 1.0)
