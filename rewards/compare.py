@@ -146,9 +146,9 @@ def read_battery(path: Path) -> list[Pair]:
 class _Child:
     """A grader's process; a pair that runs out of time costs it its life."""
 
-    def __init__(self, name: str, folder: str) -> None:
+    def __init__(self, command: Sequence[str], folder: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rewards.peers", name],
+            command,
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -156,7 +156,7 @@ class _Child:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # its pools die with it
         )
-        self._unread = b""
+        self._unread = b""  # answers come over a pipe in pieces
         hello = self._line(START_S)
         self.missing = "" if hello is None else str(hello.get("missing", ""))
         if hello is None:
@@ -198,17 +198,24 @@ class _Child:
         self._process.wait()
 
 
-def tally(name: str, pairs: Iterable[Pair], deadline: float = DEADLINE_S) -> Tally:
+def tally(
+    name: str,
+    pairs: Iterable[Pair],
+    deadline: float = DEADLINE_S,
+    program: Sequence[str] = (sys.executable, "-m", "rewards.peers"),
+) -> Tally:
     """Let one grader judge all pairs, one after the other.
 
     Args:
         name: one of `rewards.peers.GRADERS`.
         pairs: what it judges.
         deadline: seconds that it has for a pair, counted here.
+        program: what answers as `rewards.peers` does, called with the name.
     """
+    command = [*program, name]
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
-        child = _Child(name, folder)
+        child = _Child(command, folder)
         try:
             if child.missing:
                 return Tally(name, missing=child.missing)
@@ -221,7 +228,7 @@ def tally(name: str, pairs: Iterable[Pair], deadline: float = DEADLINE_S) -> Tal
                     continue
                 child.close()
                 outcomes.append(Outcome(pair, None, deadline, f"none within {deadline:g} s"))
-                child = _Child(name, folder)
+                child = _Child(command, folder)
         finally:
             child.close()
     return Tally(name, outcomes)
