@@ -2,9 +2,10 @@
 
 1. math_fresh.jsonl: written before the grader. No false positive, at most 2% false negatives.
 2. math_attacks.jsonl: wrong answers made to be accepted. None is.
-3. Two answers in two places: at most one of them can be the right one.
-4. No verdict on any of them is a failure of the verifier.
-5. A hostile response, however long or deep, is answered in time and scores 0.
+3. math_kept.jsonl: right answers that look like those attacks. At most 2% are refused.
+4. Two answers in two places: at most one of them can be the right one.
+5. No verdict on any of them is a failure of the verifier.
+6. A hostile response, however long or deep, is answered in time and scores 0.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from rewards.registry import load_reward
 HERE = Path(__file__).parent
 FRESH = read_battery(HERE / "math_fresh.jsonl")
 ATTACKS = read_battery(HERE / "math_attacks.jsonl")
+KEPT = read_battery(HERE / "math_kept.jsonl")
 MATH = {"data_source": "DigitalLearningGmbH/MATH-lighteval"}
 DEADLINE_S = 10.0  # a response; what the grader promises itself, and a loaded machine's share
 
@@ -53,13 +55,20 @@ def test_no_attack_is_paid() -> None:
     assert shown(p for p in ATTACKS if p.id in found) == []
 
 
+def test_the_guards_against_attacks_leave_right_answers_alone() -> None:
+    found = accepted(KEPT)
+    refused = [p for p in KEPT if p.id not in found]
+    assert len(refused) <= 0.02 * len(KEPT), shown(refused)
+
+
 def test_the_batteries_are_what_they_should_be() -> None:
-    pairs = FRESH + ATTACKS
+    pairs = FRESH + ATTACKS + KEPT
     assert len({p.id for p in pairs}) == len({(p.response, p.gold) for p in pairs}) == len(pairs)
     share = sum(not p.label for p in FRESH) / len(FRESH)
     assert len(FRESH) >= 170
     assert 0.45 <= share <= 0.55
     assert not any(p.label for p in ATTACKS)
+    assert all(p.label for p in KEPT)
 
 
 @pytest.mark.parametrize(
