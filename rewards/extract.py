@@ -10,6 +10,7 @@ the answer is right is decided elsewhere.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -23,6 +24,7 @@ MAX_ANCHORS: Final = 200  # of a kind, from the end
 DAPO_CHARS: Final = 300  # DAPO's convention reads no more than this
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[\w\\-]))")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BARE_BOX = re.compile(r"[^\s$.,;{}\\]+|\\[A-Za-z]+(?:\{[^{}]*\})*")
 _HASHES = re.compile(r"####[ \t]*([^\n#]*)")
 _ANSWER_IS = re.compile(
@@ -47,6 +49,7 @@ _RETRACTED = re.compile(
     r"[^\n]{0,100}?(?<![\w.])(-?\d[\d.,]*|\\[a-z]*frac)",
     re.IGNORECASE,
 )
+_MATHEMATICAL = re.compile(r"[\d\\$^=]|^[(\[{]?[A-Za-z][)\]}]?$")
 _GUESS = re.compile(
     r"(?<!\\)\$([^$\n]{1,200})(?<!\\)\$|\\\((.{1,200}?)\\\)"
     r"|(?<![\w.])(-?\\?\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?\s?\\?%?)"
@@ -73,7 +76,7 @@ class Extraction:
 def _balanced(text: str, start: int) -> int:
     """Where the brace stands that closes the one before `start`; -1 if none does."""
     depth = 1
-    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start):
+    for match in _BRACE.finditer(text, start):
         char = match[0]
         if char == "{":
             depth += 1
@@ -120,6 +123,20 @@ def _boxes(tail: str) -> list[Extraction]:
     return found
 
 
+def _answer_is(tail: str, lower: str) -> Iterator[re.Match[str]]:
+    """The matches of `_ANSWER_IS`: a search that ignores case costs ten times one for the word."""
+    if len(lower) != len(tail):  # some letters grow when they are lowered
+        yield from _ANSWER_IS.finditer(tail)
+        return
+    for word in ("answer", "correct"):
+        at = lower.find(word)
+        while at >= 0:
+            match = _ANSWER_IS.match(tail, at)
+            if match is not None:
+                yield match
+            at = lower.find(word, at + 1)
+
+
 def _sentence(line: str) -> tuple[str, int]:
     """The first sentence of a line without its full stop, and where it ends."""
     match = _SENTENCE_END.search(line)
@@ -139,15 +156,22 @@ def find_all(response: str) -> list[Extraction]:
         for match in _HASHES.finditer(tail):
             found.append(Extraction(match[1].strip(), "hashes", match.start()))
     lower = tail.lower()
-    if "answer" in lower or "correct" in lower:  # a search that ignores case costs 30 times this test
-        for match in _ANSWER_IS.finditer(tail):
-            sentence, end = _sentence(match[1])
-            taken_back = _retracted(tail, match.start(1) + end, sentence)
-            found.append(Extraction(sentence, "answer_is", match.start(), taken_back))
+    for match in _answer_is(tail, lower):
+        sentence, end = _sentence(match[1])
+        taken_back = _retracted(tail, match.start(1) + end, sentence)
+        found.append(Extraction(sentence, "answer_is", match.start(), taken_back))
+    if "</answer>" in lower:
         for match in _ANSWER_TAG.finditer(tail):
             found.append(Extraction(match[1].strip(), "answer_tag", match.start()))
-    found.sort(key=lambda item: item.start)
+    if len(found) > 1:
+        found.sort(key=lambda item: item.start)
+        found = [item for item in found if not _is_remark(item)] or found
     return found[-MAX_ANCHORS:]
+
+
+def _is_remark(item: Extraction) -> bool:
+    """`so our answer is correct`: words alone, where other anchors hold an answer."""
+    return item.anchor == "answer_is" and _MATHEMATICAL.search(item.text) is None
 
 
 def find_dapo(response: str) -> list[Extraction]:

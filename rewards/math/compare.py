@@ -212,6 +212,8 @@ def _mixed(pred: Answer, gold: Answer, rules: Rules) -> bool | None:
     if {pred.kind, gold.kind} == {"matrix", "tuple"}:
         left, right = _vector(pred), _vector(gold)
         return False if left is None or right is None else _ordered(left, right, rules)
+    if pred.kind == "list":  # one value in several forms
+        return _all([compare(item, gold, rules) for item in pred.items])
     for one, other in ((pred, gold), (gold, pred)):
         if one.kind in ("set", "list") and len(one.items) == 1 and other.kind != "text":
             return compare(one.items[0], other, rules)

@@ -53,10 +53,12 @@ _SAME_NUMBER: Final = Decision(True, "numbers")
 
 def same_number(pred: Number, gold: Number, lenient: bool) -> bool:
     """Whether two numbers are the same: percent by its policy, contradicting units never."""
-    factor = units.ratio(pred.unit, gold.unit)
-    if factor is None:
-        return False
-    value = pred.value * factor
+    value = pred.value
+    if pred.unit and gold.unit and pred.unit != gold.unit:
+        factor = units.ratio(pred.unit, gold.unit)
+        if factor is None:
+            return False
+        value *= factor
     if pred.percent == gold.percent:
         return value == gold.value
     share, plain = (value, gold.value) if pred.percent else (gold.value, value)

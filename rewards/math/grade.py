@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import Final, Literal, NamedTuple, get_args
 
 from rewards.extract import SEVERAL, Extraction, Several, find_all, find_dapo, guess_last
@@ -81,11 +82,21 @@ def _set_answers(response: str, convention: Convention, bare: bool) -> list[Extr
     if convention != "any":
         kinds = _ANCHORS[convention]
         return [item for item in found if item.anchor in kinds]
+    if len(found) > 1 and found[-1].anchor == "answer_is":
+        return _without_remarks(found)
     if not found and bare:
         text = response.strip()
         if readable(text):
             return [Extraction(text, "none", 0)]
     return found
+
+
+def _without_remarks(found: list[Extraction]) -> list[Extraction]:
+    """Without closing words on an answer that a box, `####` or a tag has set before."""
+    last = len(found)
+    while last and found[last - 1].anchor == "answer_is" and not readable(found[last - 1].text):
+        last -= 1
+    return found[:last] if last and found[last - 1].anchor != "answer_is" else found
 
 
 @lru_cache(maxsize=4096)
@@ -137,7 +148,10 @@ def _combined(strict: Verdict, flexible: Verdict | None, score_by: ScoreBy) -> V
     return replace(strict if score_by == "strict" else flexible, components=components)
 
 
-def _check_options(several: str, percent: str, convention: str, score_by: str) -> None:
+_KNOWN_OPTIONS: Final = frozenset(product(SEVERAL, PERCENTS, CONVENTIONS, SCORES))
+
+
+def _refuse_options(several: str, percent: str, convention: str, score_by: str) -> None:
     given = ((several, SEVERAL), (percent, PERCENTS), (convention, CONVENTIONS), (score_by, SCORES))
     for name, (value, known) in zip(
         ("several", "percent", "convention", "score_by"), given, strict=True
@@ -176,7 +190,8 @@ def grade_math(
     Raises:
         ValueError: an option has a value that does not exist.
     """
-    _check_options(several, percent, convention, score_by)
+    if (several, percent, convention, score_by) not in _KNOWN_OPTIONS:
+        _refuse_options(several, percent, convention, score_by)
     if not isinstance(gold, str) or len(gold) > MAX_GOLD or not (answer := gold_answer(gold)):
         return gold_error(f"gold answer {str(gold)[:MAX_SHOWN]!r} is empty, too long or no text")
     text = _answer_part(response)
