@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 Anchor = Literal["boxed", "hashes", "answer_is", "answer_tag", "none"]
 Several = Literal["last", "first", "agree"]
@@ -38,7 +37,8 @@ _DAPO = re.compile(r"answer\s*:\s*([^\n]+)", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!\ba)(?<!\bp)(?<!\.m)\.[*$]*(?=\s|$)")
 _JOIN = re.compile(
-    r"(?:\\[()\[\],;! ]|\\q?quad|\\text\s*\{\s*(?:and|or|,)\s*\}|\band\b|\bor\b|[a-zA-Z]\s*=|[\s$,;])*"
+    r"(?:\\[()\[\],;! ]|\\q?quad|\\text\s*\{\s*(?:and|or|,)\s*\}|\band\b|\bor\b"
+    r"|[a-zA-Z]\s*=|[\s$,;])*"
 )
 # What takes an answer back, when it directly follows and another number comes with it.
 _RETRACTED = re.compile(
@@ -56,8 +56,7 @@ _GUESS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Extraction:
+class Extraction(NamedTuple):
     """One anchored answer.
 
     Attributes:

@@ -1,9 +1,9 @@
 r"""Read an answer as a whole: a term with its unit, a list, a set, a tuple or interval, a relation.
 
 In: an answer's text. Out: an `Answer`, or `Unreadable`. Order and brackets matter as they do in
-mathematics: `(1,2)` is ordered, `\{1,2\}` and the bare list `1, 2` are not, `[1,2)` is an interval,
-`x<3` is the interval `(-\infty,3)`, `\pm 3` is the list `3, -3`, `101_2` is a numeral and no number.
-Whether two answers are equal is decided in `rewards.math.compare`.
+mathematics: `(1,2)` is ordered, `\{1,2\}` and the bare list `1, 2` are not, `[1,2)` is an
+interval, `x<3` is the interval `(-\infty,3)`, `\pm 3` is the list `3, -3`, `101_2` is a numeral
+and no number. Whether two answers are equal is decided in `rewards.math.compare`.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _side(tokens: list[Token]) -> Answer:
 
 
 def _interval(sides: list[Answer], signs: list[str]) -> Answer | None:
-    """`x<3`, `1 \\le x < 2` as intervals; None for a relation of another shape."""
+    r"""`x<3`, `1 \le x < 2` as intervals; None for a relation of another shape."""
     names = [i for i, side in enumerate(sides) if side.kind == "term" and _is_name(side)]
     if len(sides) not in (2, 3) or len(names) != 1 or any(s.kind != "term" for s in sides):
         return None
@@ -230,8 +230,9 @@ def _term(tokens: list[Token]) -> Answer:
     """A term with currency before it and a unit or percent sign behind it."""
     tokens = list(tokens)
     unit = ""
-    if tokens[0].value == "$" or (tokens[0].value == "-" and tokens[1:2] and tokens[1].value == "$"):
-        del tokens[0 if tokens[0].value == "$" else 1]
+    at = int(tokens[0].value == "-")
+    if len(tokens) > at and tokens[at].value == "$":
+        del tokens[at]
         unit = "$"
     while tokens and tokens[0].kind == "text" and len(tokens) > 1 and tokens[1].kind == "num":
         if tokens[0].value.lower() not in ("usd", "rs", "rs."):
@@ -280,11 +281,11 @@ def _unit(rest: list[Token]) -> str:
 
 
 def _numeral(tokens: list[Token]) -> Answer | None:
-    """Digits with their base as an index: `101_2`, `\\text{A5}_{11}`."""
+    r"""Digits with their base as an index: `101_2`, `\text{A5}_{11}`."""
     signs = [token.value for token in tokens]
-    if "_" not in signs or tokens[0].kind not in ("num", "text"):
-        if not ("_" in signs and tokens[0].kind == "sym" and tokens[0].value.isupper()):
-            return None
+    first = tokens[0]
+    if "_" not in signs or not (first.kind in ("num", "text") or first.value.isupper()):
+        return None
     cut = signs.index("_")
     base = "".join(value for value in signs[cut + 1 :] if value not in "{}")
     digits = "".join(value for value in signs[:cut] if value not in "{}()")
@@ -294,7 +295,7 @@ def _numeral(tokens: list[Token]) -> Answer | None:
 
 
 def _as_text(plain: str, tidied: str) -> Answer | None:
-    """Words, as `\\text{even}`, `Monday`, `3:30 p.m.`; None for what may be mathematics."""
+    r"""Words, as `\text{even}`, `Monday`, `3:30 p.m.`; None for what may be mathematics."""
     stripped = plain.strip(" .()")
     if len(stripped) == 1 and stripped.isupper() and ("(" in plain or "\\text" in tidied):
         return Answer("text", mark=stripped.lower())

@@ -58,9 +58,10 @@ def same_value(pred: Term, gold: Term, factor: Fraction, rules: Rules) -> bool |
         return False
     for seed in _SEEDS[:2]:
         near, far = approximate(pred, seed), approximate(gold, seed)
-        if near is not None and far is not None:
-            if abs(near - far) > _FAR * max(abs(near), abs(far), _FAR):
-                return False
+        if near is None or far is None:
+            break
+        if abs(near - far) > _FAR * max(abs(near), abs(far), _FAR):
+            return False
     return None if rules.near is None else rules.near(pred, gold)
 
 
@@ -119,7 +120,7 @@ def _equation(relation: Answer) -> bool:
 
 
 def _said(relation: Answer) -> Answer | None:
-    """What `x = …` or `6 \\cdot 7 = 42` says in the end; None for an equation proper."""
+    r"""What `x = …` or `6 \cdot 7 = 42` says in the end; None for an equation proper."""
     first, last = relation.items[0], relation.items[-1]
     if not _equation(relation):
         return None
@@ -181,7 +182,9 @@ def _linear(relation: Answer) -> bool:
 
 def _by_name(answer: Answer) -> list[Answer] | None:
     """The values of `x = 5, y = 3` in the order of their names; None for another list."""
-    if any(i.kind != "relation" or not _named(i.items[0]) or not _equation(i) for i in answer.items):
+    if any(
+        i.kind != "relation" or not _named(i.items[0]) or not _equation(i) for i in answer.items
+    ):
         return None
     pairs = {i.items[0].term[1:] or (i.items[0].mark,): i.items[-1] for i in answer.items}
     if len(pairs) != len(answer.items):
@@ -218,7 +221,7 @@ def _mixed(pred: Answer, gold: Answer, rules: Rules) -> bool | None:
         if one.kind in ("set", "list") and len(one.items) == 1 and other.kind != "text":
             return compare(one.items[0], other, rules)
         if one.kind == "text" and other.kind == "term" and other.term[0] == "sym":
-            return one.mark == other.term[1].lower()
+            return one.mark == str(other.term[1]).lower()
     return False
 
 

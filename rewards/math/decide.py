@@ -27,7 +27,7 @@ MAX_ALGEBRA: Final = 300  # longer does not go to computer algebra
 GOLD_S: Final = 1.0  # for the gold answer against itself, after a time-out
 Fault = Literal["", "timeout", "gold", "verifier"]
 
-POOL: Final = Pool("rewards.math.symbolic:decide", size=2, memory_mb=1024, recycle=1000)
+POOL: Final = Pool("rewards.math.symbolic:decide", size=3, memory_mb=1024, recycle=1000)
 _LENIENT: Final = Rules(lenient=True)
 _STRICT: Final = Rules(lenient=False)
 
@@ -86,7 +86,9 @@ _BLOCKED = re.compile(
 )
 _NEGATED = re.compile(r"not\b[^,;]*[,;]\s*(?:but|(?:rather\s+)?it(?:'s| is))\s+", re.IGNORECASE)
 _SPAN = re.compile(r"(?<!\\)\$+([^$]+)(?<!\\)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]")
-_FIGURE = re.compile(r"(?<![\w.])-?\\?[$€£]?\s?\d[\d,]*(?:\.\d+)?(?:\s?\\?%)?(?![\w^_!]|\.\d|\s*[-+*/^=]\s*[\w(])")
+_FIGURE = re.compile(
+    r"(?<![\w.])-?\\?[$€£]?\s?\d[\d,]*(?:\.\d+)?(?:\s?\\?%)?(?![\w^_!]|\.\d|\s*[-+*/^=]\s*[\w(])"
+)
 _PROSE = re.compile(r"[A-Za-z]{2,}")
 
 
@@ -96,7 +98,7 @@ def focus(text: str) -> str:
     Returns the text itself where that is not clear.
     """
     text = _NEGATED.sub("", text, count=1)
-    spans = [next(filter(None, match.groups())) for match in _SPAN.finditer(text)]
+    spans = [str(next(filter(None, match.groups()))) for match in _SPAN.finditer(text)]
     rest = _SPAN.sub(" ", text)
     if _BLOCKED.search(rest):
         return text

@@ -169,7 +169,7 @@ def grade_math(
     convention: Convention = "any",
     score_by: ScoreBy = "strict",
     require_anchor: bool = False,
-    timeout: float = 5.0,
+    timeout: float = 3.0,
 ) -> Verdict:
     r"""Judge one response.
 
@@ -202,5 +202,3 @@ def grade_math(
     if convention != "any" and strict.acc == 1.0 and score_by == "strict":
         return strict
     return _combined(strict, _flexible(text, answer, convention, percent, timeout), score_by)
-
-

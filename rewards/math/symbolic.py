@@ -29,6 +29,11 @@ _POINTS: Final = ("0.73", "1.37", "2.41+0.53j")
 _OPERATORS = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|ldots|cdots|dots)(?![A-Za-z])")
 _NUMERAL = re.compile(r"(?<![A-Za-z}])[0-9A-Z]+\s*_\s*\{?\s*\d+")
 
+_NAMES: Final[dict[str, str]] = {
+    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")},
+    **{"ln": "log", "abs": "fabs", "binom": "binomial"},
+}
+
 logging.disable(logging.WARNING)
 
 
@@ -50,13 +55,11 @@ def _precise(term: Term, point: Any) -> Any:
         return -_precise(term[1], point)
     if form == "fn":
         values = [_precise(part, point) for part in term[2:]]
-        names = {"ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "abs": "fabs",
-                 "binom": "binomial", "arccot": "acot", "arcsec": "asec", "arccsc": "acsc"}  # fmt: skip
         if term[1] == "root":
             base, index = values
             real = mpmath.im(base) == 0 and mpmath.re(base) < 0 and index % 2 == 1
             return -mpmath.root(-base, int(index)) if real else mpmath.root(base, int(index))
-        return getattr(mpmath, names.get(term[1], term[1]))(*values)
+        return getattr(mpmath, _NAMES.get(term[1], str(term[1])))(*values)
     left, right = _precise(term[1], point), _precise(term[2], point)
     if form == "add":
         return left + right
@@ -78,7 +81,13 @@ def near(pred: Term, gold: Term) -> bool | None:
                     return None
                 if apart > size * mpmath.mpf(10) ** -_SAME:
                     return None if size < mpmath.mpf(10) ** -_SAME else False
-            except (ArithmeticError, ValueError, TypeError, AttributeError, mpmath.NoConvergence):
+            except (
+                ArithmeticError,
+                ValueError,
+                TypeError,
+                AttributeError,
+                mpmath.mp.NoConvergence,
+            ):
                 return None
     return True
 
@@ -89,8 +98,15 @@ def _numbers(text: str) -> list[str]:
 
 def vetoed(pred: str, gold: str) -> str:
     """Why a yes of math-verify's does not count; "" when it does."""
-    for sign in (r"\\\{", r"[\[\]]", r"\\begin", r"(?<![<>!])=", r"[<>]|\\[lg]eq?(?![a-z])", r"\\pm"):
-        if bool(re.search(sign, pred)) != bool(re.search(sign, gold)) and sign != r"(?<![<>!])=":
+    for sign in (
+        r"\\\{",
+        r"[\[\]]",
+        r"\\begin",
+        r"(?<![<>!])=",
+        r"[<>]|\\[lg]eq?(?![a-z])",
+        r"\\pm",
+    ):
+        if bool(re.search(sign, pred)) != bool(re.search(sign, gold)):
             return f"only one has {sign}"
     if _NUMERAL.findall(pred) != _NUMERAL.findall(gold):
         return "another base"
@@ -112,7 +128,10 @@ def _algebra(pred: str, gold: str) -> dict[str, Any]:
         return {"same": False, "how": "math-verify cannot read the gold answer"}
     same = verify(*parsed, float_rounding=12, numeric_precision=50, timeout_seconds=None)
     veto = vetoed(untext(pred), untext(gold)) if same else ""
-    return {"same": bool(same and not veto), "how": f"math-verify, but {veto}" if veto else "math-verify"}
+    return {
+        "same": bool(same and not veto),
+        "how": f"math-verify, but {veto}" if veto else "math-verify",
+    }
 
 
 def decide(request: dict[str, Any]) -> dict[str, Any]:
@@ -131,4 +150,7 @@ def decide(request: dict[str, Any]) -> dict[str, Any]:
             return {"same": said, "how": f"{DIGITS} digits"}
     except Unreadable:
         pass  # math-verify may know more notation
-    return _algebra(tidy(pred), tidy(gold))
+    try:
+        return _algebra(tidy(pred), tidy(gold))
+    except RecursionError:
+        return {"same": None, "how": "nested too deeply for math-verify"}

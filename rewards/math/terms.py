@@ -24,11 +24,11 @@ _DEGREE: Final = "degree"
 
 
 class Terms:
-    """A reader of terms that stands somewhere in a list of tokens.
+    r"""A reader of terms that stands somewhere in a list of tokens.
 
     Args:
         tokens: the whole list.
-        sign: what `\\pm` means in this reading: 1 or -1.
+        sign: what `\pm` means in this reading: 1 or -1.
     """
 
     def __init__(self, tokens: list[Token], sign: int = 1) -> None:
@@ -95,7 +95,7 @@ class Terms:
                 return left
 
     def factor(self) -> Term:
-        """A power that may carry a sign: `3 \\cdot -2`."""
+        r"""A power that may carry a sign: `3 \cdot -2`."""
         if self.take("-"):
             return ("neg", self.factor())
         return self.power()

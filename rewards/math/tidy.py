@@ -10,25 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_UNICODE: Final = str.maketrans(
-    {
-        **dict.fromkeys("−–‒﹣－", "-"),
-        **dict.fromkeys("\u00a0\u202f\u2009\u2005\u2006\u2007\u3000\t\n", " "),
-        **dict.fromkeys("\u200b\u200c\u200d\ufeff\u2061\u2062", None),
-        **{"×": "\\times ", "÷": "\\div ", "·": "\\cdot ", "⋅": "\\cdot ", "∙": "\\cdot "},
-        **{"√": "\\sqrt ", "∛": "\\sqrt[3]", "π": "\\pi ", "∞": "\\infty ", "°": "\\degree "},
-        **{"≤": "\\le ", "≥": "\\ge ", "⩽": "\\le ", "⩾": "\\ge ", "≠": "\\ne ", "≈": "\\approx "},
-        **{"±": "\\pm ", "∓": "\\mp ", "∪": "\\cup ", "∩": "\\cap ", "∈": "\\in ", "∅": "\\emptyset "},
-        **{"ℝ": "\\mathbb{R}", "⁄": "/", "∕": "/", "⟨": "\\langle ", "⟩": "\\rangle "},
-        **{"’": "'", "‘": "'", "“": '"', "”": '"', "，": ",", "（": "(", "）": ")", "＝": "="},
-        **{"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅕": " 1/5", "⅛": " 1/8"},
-        **{"α": "\\alpha ", "β": "\\beta ", "γ": "\\gamma ", "θ": "\\theta ", "λ": "\\lambda "},
-        **{"φ": "\\phi ", "ω": "\\omega ", "μ": "\\mu ", "σ": "\\sigma ", "Δ": "\\Delta "},
-        **{"⁰": "^0", "¹": "^1", "²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5", "⁶": "^6"},
-        **{"⁷": "^7", "⁸": "^8", "⁹": "^9", "⁻": "^-", "∣": "|", "€": "\\$", "£": "\\$", "¥": "\\$"},
-        **{"…": "\\ldots ", "⌊": "\\lfloor ", "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil "},
-    }
-)
+from rewards.math.signs import SIGNS
+
 _THOUSANDS = re.compile(
     r"(?<=\d)(?:,?\s?\\[,!;: ]\s?|\{,\}\s?|,\\!\s?)(?=\d{3}(?!\d))"  # 1\,000  1{,}000  10,\!000
 )
@@ -39,7 +22,9 @@ _DROPPED = re.compile(
     r"|\\(?:phantom|hphantom|vphantom|hspace|vspace|label|tag)\*?\s*\{[^{}]*\}"
     r"|\\!"
 )
-_SPACING = re.compile(r"(?<!\\)(?:\\[,;:> ]|\\q?quad(?![A-Za-z])|\\(?:thin|med|thick)?space(?![A-Za-z])|~)+")
+_SPACING = re.compile(
+    r"(?<!\\)(?:\\[,;:> ]|\\q?quad(?![A-Za-z])|\\(?:thin|med|thick)?space(?![A-Za-z])|~)+"
+)
 _DEGREE = re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree|\\deg(?![A-Za-z])")
 _WRAPPED = re.compile(r"\\(?:f?boxed|fbox|framebox|ensuremath|mathstrut)\s*(?=\{)")
 _FRAC = re.compile(r"\\[dtc]frac(?![A-Za-z])")
@@ -92,7 +77,7 @@ def tidy(text: str) -> str:
     """The same answer in a plainer LaTeX."""
     text = strip_outer(text)
     if not text.isascii():
-        text = text.translate(_UNICODE)
+        text = text.translate(SIGNS)
     if "\\" in text:
         text = text.replace("\\(", " ").replace("\\)", " ").replace("\\[", " ")
         if "matrix" not in text and "array" not in text and "cases" not in text:

@@ -19,14 +19,19 @@ MAX_DIGITS: Final = 2000
 MAX_EXPONENT: Final = 2000
 
 FUNCTIONS: Final = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp "
-    "asin acos atan arccot arcsec arccsc".split()
-)
+    {
+        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh",
+        "tanh", "log", "ln", "lg", "exp", "asin", "acos", "atan", "arccot", "arcsec", "arccsc",
+    }
+)  # fmt: skip
 GREEK: Final = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi "
-    "rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi "
-    "Omega ell hbar".split()
-)
+    {
+        "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta",
+        "vartheta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau",
+        "upsilon", "phi", "varphi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda",
+        "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "ell", "hbar",
+    }
+)  # fmt: skip
 _SYNONYMS: Final = {
     "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<",
     "gt": ">", "ast": "cdot", "varnothing": "emptyset", "lbrack": "[", "rbrack": "]",

@@ -17,6 +17,7 @@ from __future__ import annotations
 import cmath
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -47,11 +48,13 @@ class Value:
         residue: modulo `PRIME`.
         rational: the number itself where it is rational and small enough to keep.
         exact: whether different images prove different terms.
+        big: whether a rational was dropped for its size, so that it can be no exponent.
     """
 
     residue: int
     rational: Fraction | None = None
     exact: bool = True
+    big: bool = False
 
 
 def _hashed(*parts: object) -> int:
@@ -94,33 +97,40 @@ def _of(number: Fraction) -> Value:
     return Value(residue if bottom == 1 else residue * pow(bottom, -1, PRIME) % PRIME, number)
 
 
-def _kept(number: Fraction) -> Fraction | None:
-    size = number.numerator.bit_length() + number.denominator.bit_length()
-    return number if size <= MAX_BITS else None
+def _small(number: Fraction) -> bool:
+    return number.numerator.bit_length() + number.denominator.bit_length() <= MAX_BITS
+
+
+def _joined(residue: int, number: Fraction | None, left: Value, right: Value) -> Value:
+    """The value of a sum or product of two."""
+    exact, big = left.exact and right.exact, left.big or right.big
+    if number is not None and not _small(number):
+        return Value(residue, None, exact, True)
+    return Value(residue, number, exact, big)
 
 
 def _add(left: Value, right: Value) -> Value:
-    both = left.rational is not None and right.rational is not None
-    number = _kept(left.rational + right.rational) if both else None  # type: ignore[operator]
-    return Value((left.residue + right.residue) % PRIME, number, left.exact and right.exact)
+    a, b = left.rational, right.rational
+    number = None if a is None or b is None else a + b
+    return _joined((left.residue + right.residue) % PRIME, number, left, right)
 
 
 def _mul(left: Value, right: Value) -> Value:
-    both = left.rational is not None and right.rational is not None
-    number = _kept(left.rational * right.rational) if both else None  # type: ignore[operator]
-    return Value(left.residue * right.residue % PRIME, number, left.exact and right.exact)
+    a, b = left.rational, right.rational
+    number = None if a is None or b is None else a * b
+    return _joined(left.residue * right.residue % PRIME, number, left, right)
 
 
 def _inverse(value: Value) -> Value:
     if value.residue == 0:
         raise Unreadable("a division by zero")
     number = 1 / value.rational if value.rational else None
-    return Value(pow(value.residue, -1, PRIME), number, value.exact)
+    return Value(pow(value.residue, -1, PRIME), number, value.exact, value.big)
 
 
 def _neg(value: Value) -> Value:
     number = -value.rational if value.rational is not None else None
-    return Value(-value.residue % PRIME, number, value.exact)
+    return Value(-value.residue % PRIME, number, value.exact, value.big)
 
 
 def _exact_root(number: int, index: int) -> int | None:
@@ -182,11 +192,10 @@ def _root(inner: Value, index: int) -> Value:
 
 def _power(base: Value, exponent: Value) -> Value:
     number = exponent.rational
+    if exponent.big:
+        raise TooBig("an exponent beyond all bounds")
     if number is None:
-        if exponent.exact and base.rational not in (0, 1):
-            form = _hashed("power", base.residue, exponent.residue)
-            return Value(form, None, False)
-        raise TooBig("an exponent of unknown size")
+        return Value(_hashed("power", base.residue, exponent.residue), None, False, base.big)
     if number.denominator != 1:
         if number.denominator > 60:
             raise TooBig("a root of high order")
@@ -196,17 +205,34 @@ def _power(base: Value, exponent: Value) -> Value:
     if whole < 0:
         return _power(_inverse(base), _of(Fraction(-whole)))
     residue = pow(base.residue, whole % (PRIME - 1) or (PRIME - 1 if whole else 0), PRIME)
-    kept = None
-    if base.rational is not None:
-        bits = base.rational.numerator.bit_length() + base.rational.denominator.bit_length()
-        if base.rational in (0, 1, -1) or bits * whole <= MAX_BITS:
-            kept = base.rational**whole
-    return Value(residue, kept, base.exact)
+    if base.rational is None:
+        return Value(residue, None, base.exact, base.big)
+    bits = base.rational.numerator.bit_length() + base.rational.denominator.bit_length()
+    if base.rational in (0, 1, -1) or bits * whole <= MAX_BITS:
+        return Value(residue, base.rational**whole)
+    return Value(residue, None, True, True)
+
+
+def _floor(number: Fraction) -> Fraction:
+    return Fraction(math.floor(number))
+
+
+def _ceil(number: Fraction) -> Fraction:
+    return Fraction(math.ceil(number))
+
+
+_ROUNDED: Final[dict[str, Callable[[Fraction], Fraction]]] = {
+    "abs": abs,
+    "floor": _floor,
+    "ceil": _ceil,
+}
 
 
 def _function(name: str, values: list[Value]) -> Value:
     first = values[0]
     number = first.rational
+    if first.big and name not in ("sqrt", "root", "abs"):
+        raise TooBig(f"the {name} of a number beyond all bounds")
     if name == "sqrt":
         return _root(first, 2)
     if name == "root":
@@ -220,16 +246,19 @@ def _function(name: str, values: list[Value]) -> Value:
         if number > MAX_FACTORIAL:
             raise TooBig("the factorial of a large number")
         product = Fraction(math.factorial(int(number)))
-        return Value(product.numerator % PRIME, _kept(product))
+        return _joined(product.numerator % PRIME, product, first, first)
     if name == "binom":
         below = values[1].rational
-        if number is not None and below is not None and 0 <= below <= number <= MAX_BINOM:
-            if number.denominator == below.denominator == 1:
-                return _of(Fraction(math.comb(int(number), int(below))))
+        if number is None or below is None or number.denominator * below.denominator != 1:
+            return Value(_hashed(name, first.residue, values[1].residue), None, False)
+        if 0 <= below <= number <= MAX_BINOM:
+            return _of(Fraction(math.comb(int(number), int(below))))
         return Value(_hashed(name, first.residue, values[1].residue), None, False)
     if number is not None and name in ("abs", "floor", "ceil"):
-        return _of(Fraction({"abs": abs, "floor": math.floor, "ceil": math.ceil}[name](number)))
-    return Value(_hashed("ln" if name == "log" else name, *(v.residue for v in values)), None, False)
+        return _of(_ROUNDED[name](number))
+    return Value(
+        _hashed("ln" if name == "log" else name, *(v.residue for v in values)), None, False
+    )
 
 
 def fingerprint(term: Term, seed: int = 0) -> Value:
