@@ -66,6 +66,8 @@ def _split(tokens: list[Token], at: frozenset[str]) -> list[tuple[list[Token], s
             elif token.value in _CLOSED:
                 depth -= 1
         depth += (token.kind == "begin") - (token.kind == "end")
+        if depth < 0:
+            raise Unreadable("a bracket that nothing opened")
         if depth == 0 and token.kind in ("op", "cmd", "row") and token.value in at:
             pieces.append(([], token.value))
         else:

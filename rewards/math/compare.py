@@ -225,6 +225,12 @@ def _mixed(pred: Answer, gold: Answer, rules: Rules) -> bool | None:
     return False
 
 
+def _brackets(answer: Answer) -> str:
+    """Which brackets count: those of two entries, which may be an interval."""
+    points = answer.mark == "<>" or (answer.mark == "[]" and len(answer.items) > 2)
+    return "()" if points else answer.mark
+
+
 def compare(pred: Answer, gold: Answer, rules: Rules = Rules()) -> bool | None:
     """Whether the response's answer is the gold one.
 
@@ -254,5 +260,6 @@ def compare(pred: Answer, gold: Answer, rules: Rules = Rules()) -> bool | None:
         return _relations(pred, gold, rules)
     if kind == "union":
         return _unordered(pred.items, gold.items, rules)
-    brackets = pred.mark.replace("<>", "()") == gold.mark.replace("<>", "()")
-    return _ordered(pred.items, gold.items, rules) if brackets else False
+    if _brackets(pred) != _brackets(gold):
+        return False
+    return _ordered(pred.items, gold.items, rules)

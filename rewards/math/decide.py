@@ -84,6 +84,9 @@ _BLOCKED = re.compile(
     r"except|out of)\b|\?|/",
     re.IGNORECASE,
 )
+_REASON = re.compile(
+    r",?\s*(?:,|\()\s*(?:since|because|as|not|so|which|where|for|i\.e|that is)\b.*$", re.DOTALL
+)
 _NEGATED = re.compile(r"not\b[^,;]*[,;]\s*(?:but|(?:rather\s+)?it(?:'s| is))\s+", re.IGNORECASE)
 _SPAN = re.compile(r"(?<!\\)\$+([^$]+)(?<!\\)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]")
 _FIGURE = re.compile(
@@ -95,9 +98,9 @@ _PROSE = re.compile(r"[A-Za-z]{2,}")
 def focus(text: str) -> str:
     """The answer within a sentence that holds just one: `that she has $42$ apples left`.
 
-    Returns the text itself where that is not clear.
+    Returns the text itself, without a reason that follows, where that is not clear.
     """
-    text = _NEGATED.sub("", text, count=1)
+    text = _REASON.sub("", _NEGATED.sub("", text, count=1))
     spans = [str(next(filter(None, match.groups()))) for match in _SPAN.finditer(text)]
     rest = _SPAN.sub(" ", text)
     if _BLOCKED.search(rest):
@@ -240,7 +243,8 @@ def decide(pred: str, gold: str, lenient: bool, timeout: float) -> Decision:
         return _SAME_TEXT
     if len(pred) > MAX_ANSWER:
         return Decision(None, f"an answer of {len(pred)} characters")
-    left, right = _number(pred), _number(gold)
+    named = "=" in gold and "=" in pred  # x = 4 is not y = 4
+    left, right = (None, None) if named else (_number(pred), _number(gold))
     if left is not None and right is not None:
         return _SAME_NUMBER if same_number(left, right, lenient) else _OTHER_INTEGER
     try:

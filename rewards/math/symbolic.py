@@ -102,7 +102,6 @@ def vetoed(pred: str, gold: str) -> str:
         r"\\\{",
         r"[\[\]]",
         r"\\begin",
-        r"(?<![<>!])=",
         r"[<>]|\\[lg]eq?(?![a-z])",
         r"\\pm",
     ):

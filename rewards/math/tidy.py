@@ -28,6 +28,7 @@ _SPACING = re.compile(
 _DEGREE = re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree|\\deg(?![A-Za-z])")
 _WRAPPED = re.compile(r"\\(?:f?boxed|fbox|framebox|ensuremath|mathstrut)\s*(?=\{)")
 _FRAC = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+_OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}")
 _BINOM = re.compile(r"\\[dt]binom(?![A-Za-z])")
 TEXT: Final = re.compile(
     r"\\(?:text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|mathrm|mathbf|mathit|mathsf"
@@ -88,6 +89,7 @@ def tidy(text: str) -> str:
         text = _DROPPED.sub("", text)
         text = _SPACING.sub(" ", text)
         text = _WRAPPED.sub("", text)
+        text = _OVER.sub(r"\\frac{\1}{\2}", text)
         text = _FRAC.sub(r"\\frac", text)
         text = _BINOM.sub(r"\\binom", text)
         text = text.replace("\\%", "%")

@@ -11,7 +11,7 @@ import re
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from rewards.math.units import SHORT_UNITS
+from rewards.math.units import LETTER_UNITS, SHORT_UNITS
 
 MAX_TOKENS: Final = 400
 MAX_DEPTH: Final = 24
@@ -109,12 +109,14 @@ def _word(word: str, after: Token | None, gap: bool, prose: bool) -> list[Token]
     return [Token("sym", letter, gap and not i) for i, letter in enumerate(word)]
 
 
-def _text(content: str, gap: bool) -> list[Token]:
+def _text(content: str, gap: bool, first: bool) -> list[Token]:
     r"""What stands in `\text{…}`: a separator, a letter or number, or words."""
     if _TEXT_SEPARATOR.match(content):
         joined = any(mark in content for mark in ("and", "or", ",", ";"))
         return [Token("op", ",", gap)] if joined else []
     inner = content.strip()
+    if inner in LETTER_UNITS and not first:
+        return [Token("text", inner, gap)]
     if len(inner) == 1 or re.fullmatch(r"-?\d+(?:\.\d+)?", inner):
         return list(tokenize(inner))
     if inner in FUNCTIONS:
@@ -155,7 +157,7 @@ def tokenize(text: str, *, group: bool = True) -> list[Token]:
         elif kind == "word":
             tokens.extend(_word(value, tokens[-1] if tokens else None, gap, prose))
         elif kind == "text":
-            tokens.extend(_text(value, gap))
+            tokens.extend(_text(value, gap, not tokens))
         elif kind == "bb":
             tokens.append(Token("cmd", "bb" + value, gap))
         elif kind == "esc":
