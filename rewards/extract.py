@@ -37,16 +37,49 @@ _DAPO = re.compile(r"answer\s*:\s*([^\n]+)", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!\ba)(?<!\bp)(?<!\.m)\.[*$]*(?=\s|$)")
 _JOIN = re.compile(
-    r"(?:\\[()\[\],;! ]|\\q?quad|\\text\s*\{\s*(?:and|or|,)\s*\}|\band\b|\bor\b"
-    r"|[a-zA-Z]\s*=|[\s$,;])*"
+    r"(?:\\[()\[\],;! ]|\\q?quad|\\text\s*\{\s*(?:and|or|,)\s*\}|\b(?:and|or|alternatively|either"
+    r"|(?:first|second|third|another|other)\s+(?:possibility|option|answer|value)|possibly|maybe"
+    r"|perhaps)\b:?|[a-zA-Z]\s*=|[\s$,;./])*",
+    re.IGNORECASE,
+)
+_ENUMERATED = re.compile(
+    r"[\s.,;*$]*(?:(?:the|my|final|correct|or|and|<answer>)\s*)*", re.IGNORECASE
 )
 # What takes an answer back, when it directly follows and another number comes with it.
-_RETRACTED = re.compile(
+_DOUBT = re.compile(
     r"[\s$.,;:!?)}\]*…-]*(?:\\[)\]][\s.,;]*)?"
     r"(?:(?:no|oh|hmm+|or|but|sorry)\b[\s,.…-]*)*"
     r"(?:wait|no\b|or|maybe|perhaps|possibly|actually|correction|scratch that|rather|i mean|"
-    r"alternatively|otherwise|not sure|hmm+|could (?:also )?be|it (?:might|may|could) be)\b"
-    r"[^\n]{0,100}?(?<![\w.])(-?\d[\d.,]*|\\[a-z]*frac)",
+    r"alternatively|otherwise|not sure|hmm+|could (?:also )?be|it (?:might|may|could) be|"
+    r"(?:this|that|it) (?:is|was) (?:wrong|incorrect|not (?:right|correct)))\b([^\n]{0,150})",
+    re.IGNORECASE,
+)
+_FIGURE = re.compile(r"(?<![\w.])-?\d[\d.,]*|\\[a-z]*frac[^\s]*")
+# The box itself is denied, before it or behind it.
+_DENIALS = ("no", "n't", "ne", "≠", "except", "unlike", "wrong", "were", "suppose", "ass", "imag")
+_DENIED_BEFORE = re.compile(
+    r"(?:\bnot|n't|\bnever|\bexcept|\bunlike|\bwrong(?: answer)?(?: is)?|\bwere|\\neq?|≠)[\s:$(]*$"
+    r"|\b(?:suppose|assume|imagine)\b[^.\n]*$",
+    re.IGNORECASE,
+)
+_DENIED_BEHIND = re.compile(
+    r"[\s$.)\]\\]*\b(?:is|was|would be|are|seems)\s+(?:not|wrong|incorrect|false|too)\b",
+    re.IGNORECASE,
+)
+# A box that is a part of a formula is no answer: -\boxed{6}, \boxed{6}^2, \boxed{6} thousand.
+_PART_BEFORE = re.compile(r"(?:[-+/^*\d]|\\(?:times|cdot|pm|mp|div|sqrt)\s*|(?<!\n)[=+*/]\s*-\s*)$")
+_PART_BEHIND = re.compile(
+    r"(?:\^(?!\s*\{?\s*\\circ)|\d|\.\d|[/_]|\s*\\(?:times|cdot|div|pm)(?![A-Za-z])|\s*[*/+]\s*[\d\\(]"
+    r"|[\s$]*(?:hundred|thousand|million|billion|dozen)\b)",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(r"\s*\\?%")
+# An anchor that names another answer than the final one.
+_OTHERS = ("wrong", "incorrect", "previous", "earlier", "old", "initial", "false", "were", "suppose",
+           "assume", "imagine")  # fmt: skip
+_OTHER_ANSWER = re.compile(
+    r"\b(?:wrong|incorrect|previous|earlier|old|initial|false)\s+$|\bif\b[^.\n]*\bwere\b[^.\n]*$"
+    r"|\b(?:suppose|assume|imagine)\b[^.\n]*$",
     re.IGNORECASE,
 )
 _MATHEMATICAL = re.compile(r"[\d\\$^=]|^[(\[{]?[A-Za-z][)\]}]?$")
@@ -63,12 +96,14 @@ class Extraction(NamedTuple):
         text: the answer as written, stripped of outer white space; may be empty.
         anchor: which anchor introduced it; `none` for a guess.
         start: offset of the anchor in the tail that was read.
-        retracted: whether the text goes on to take it back (`5. No wait, 6`).
+        end: offset behind the answer.
+        retracted: whether the text denies it or takes it back (`5. No wait, 6`).
     """
 
     text: str
     anchor: Anchor
     start: int
+    end: int = 0
     retracted: bool = False
 
 
@@ -88,12 +123,31 @@ def _balanced(text: str, start: int) -> int:
 
 def _retracted(tail: str, end: int, answer: str) -> bool:
     """Whether what follows `end` offers another number instead."""
-    match = _RETRACTED.match(tail, end, end + 200)
-    return match is not None and match[1].strip(".,") not in answer
+    match = _DOUBT.match(tail, end, end + 250) if end < len(tail) else None
+    if match is None:
+        return False
+    figures = [figure.strip(".,") for figure in _FIGURE.findall(match[1])]
+    return bool(figures) and figures[-1] not in answer
+
+
+def _boxed(tail: str, start: int, inner: str, end: int) -> Extraction:
+    """One box, with what stands around it taken into account."""
+    percent = _PERCENT.match(tail, end)
+    if percent is not None:
+        inner, end = inner + "\\%", percent.end()
+    before = tail[max(0, start - 80) : start].lower()
+    doubted = (
+        _PART_BEFORE.search(before, max(0, len(before) - 12)) is not None
+        or (any(map(before.__contains__, _DENIALS)) and _DENIED_BEFORE.search(before) is not None)
+        or _DENIED_BEHIND.match(tail, end) is not None
+        or _PART_BEHIND.match(tail, end) is not None
+        or _retracted(tail, end, inner)
+    )
+    return Extraction(inner, "boxed", start, end, doubted)
 
 
 def _boxes(tail: str) -> list[Extraction]:
-    found: list[Extraction] = []
+    spans: list[tuple[int, str, int]] = []
     end = -1  # of the box before
     for match in _BOXED.finditer(tail):
         if match.start() < end:
@@ -102,24 +156,36 @@ def _boxes(tail: str) -> list[Extraction]:
         if match[0].endswith("{"):
             close = _balanced(tail, start)
             if close < 0:  # cut off: the answer that it was to replace does not count either
-                found.append(Extraction("", "boxed", match.start()))
-                return found
+                spans.append((match.start(), "", len(tail)))
+                break
             inner, after = tail[start:close].strip(), close + 1
         else:
             bare = _BARE_BOX.match(tail, start)
             inner, after = (bare[0], bare.end()) if bare else ("", start)
-        near = found and match.start() - end < 40
+        near = spans and match.start() - end < 50
         if near and _JOIN.fullmatch(tail, end, match.start()):
-            before = found.pop()
-            inner = inner if before.text == inner else f"{before.text}, {inner}"
-            found.append(Extraction(inner, "boxed", before.start))
+            first, before, _ = spans.pop()
+            spans.append((first, _listed(before, inner), after))
         else:
-            found.append(Extraction(inner, "boxed", match.start()))
+            spans.append((match.start(), inner, after))
         end = after
-    if found and _retracted(tail, end, found[-1].text):
-        last = found.pop()
-        found.append(Extraction(last.text, "boxed", last.start, True))
-    return found
+    found = [Extraction(inner, "boxed", start, end) for start, inner, end in spans[:-1]]
+    return [*found, *(_boxed(tail, *span) for span in spans[-1:])]
+
+
+def _listed(before: str, text: str) -> str:
+    """Two answers side by side as one list; the same one twice as one."""
+    return before if before == text or not text else f"{before}, {text}"
+
+
+def _whole(tail: str, match: re.Match[str]) -> str:
+    """The line behind an anchor, and the next one where a formula goes on over the line's end."""
+    line = match[1]
+    if "\\" in line and line.count("$") % 2:
+        close = tail.find("$", match.end(1), match.end(1) + 100)
+        if close >= 0:
+            return tail[match.start(1) : close + 1]
+    return line
 
 
 def _answer_is(tail: str, lower: str) -> Iterator[re.Match[str]]:
@@ -139,9 +205,11 @@ def _answer_is(tail: str, lower: str) -> Iterator[re.Match[str]]:
 def _sentence(line: str) -> tuple[str, int]:
     """The first sentence of a line without its full stop, and where it ends."""
     match = _SENTENCE_END.search(line)
-    if match is None:
-        return line.strip(), len(line)
-    return line[: match.start()].strip(), match.start()
+    end = len(line) if match is None else match.start()
+    text = line[:end].strip()
+    if text.endswith(")") and text.count(")") > text.count("("):
+        text = text[:-1]  # of a sentence in parentheses
+    return text, end
 
 
 def find_all(response: str) -> list[Extraction]:
@@ -151,21 +219,49 @@ def find_all(response: str) -> list[Extraction]:
     """
     tail = response[-TAIL_CHARS:]
     found: list[Extraction] = _boxes(tail) if "boxed" in tail or "\\fbox" in tail else []
+    boxes = len(found)
     if "####" in tail:
         for match in _HASHES.finditer(tail):
-            found.append(Extraction(match[1].strip(), "hashes", match.start()))
+            text = match[1].strip()
+            end = match.end(1)
+            found.append(_marked(tail, Extraction(text, "hashes", match.start(), end)))
     lower = tail.lower()
     for match in _answer_is(tail, lower):
-        sentence, end = _sentence(match[1])
-        taken_back = _retracted(tail, match.start(1) + end, sentence)
-        found.append(Extraction(sentence, "answer_is", match.start(), taken_back))
+        start = match.start()
+        if boxes and any(box.start < start < box.end for box in found[:boxes]):
+            continue  # words within a box
+        before = lower[max(0, start - 80) : start]
+        if any(map(before.__contains__, _OTHERS)) and _OTHER_ANSWER.search(before):
+            continue
+        sentence, length = _sentence(_whole(tail, match))
+        end = match.start(1) + length
+        found.append(_marked(tail, Extraction(sentence, "answer_is", start, end)))
     if "</answer>" in lower:
         for match in _ANSWER_TAG.finditer(tail):
-            found.append(Extraction(match[1].strip(), "answer_tag", match.start()))
+            text, end = match[1].strip(), match.end()
+            found.append(_marked(tail, Extraction(text, "answer_tag", match.start(), end)))
     if len(found) > 1:
         found.sort(key=lambda item: item.start)
-        found = [item for item in found if not _is_remark(item)] or found
+        found = _merged(tail, [item for item in found if not _is_remark(item)] or found)
     return found[-MAX_ANCHORS:]
+
+
+def _marked(tail: str, item: Extraction) -> Extraction:
+    """The answer, marked when what follows takes it back."""
+    return item._replace(retracted=True) if _retracted(tail, item.end, item.text) else item
+
+
+def _merged(tail: str, found: list[Extraction]) -> list[Extraction]:
+    """Answers of one kind with nothing between them as one list: no row of guesses is paid."""
+    kept = found[:1]
+    for item in found[1:]:
+        last = kept[-1]
+        same = item.anchor == last.anchor != "boxed" and 0 <= item.start - last.end < 60
+        if same and _ENUMERATED.fullmatch(tail, last.end, item.start):
+            kept[-1] = item._replace(text=_listed(last.text, item.text), start=last.start)
+        else:
+            kept.append(item)
+    return kept
 
 
 def _is_remark(item: Extraction) -> bool:
@@ -176,7 +272,7 @@ def _is_remark(item: Extraction) -> bool:
 def find_dapo(response: str) -> list[Extraction]:
     """DAPO's convention: `Answer: …`, up to the end of its line, in the last 300 characters."""
     tail = response[-DAPO_CHARS:]
-    return [Extraction(m[1].strip(), "answer_is", m.start()) for m in _DAPO.finditer(tail)]
+    return [Extraction(m[1].strip(), "answer_is", m.start(), m.end()) for m in _DAPO.finditer(tail)]
 
 
 def guess_last(response: str) -> Extraction | None:
@@ -187,4 +283,6 @@ def guess_last(response: str) -> Extraction | None:
         last = match
     if last is None:
         return None
-    return Extraction((last[1] or last[2] or last[3]).strip(" .,"), "none", last.start())
+    return Extraction(
+        (last[1] or last[2] or last[3]).strip(" .,"), "none", last.start(), last.end()
+    )

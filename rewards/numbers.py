@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from rewards.math.units import LETTER_UNITS, SHORT_UNITS
+from rewards.math.units import LETTER_UNITS, SHORT_UNITS, names_unit
 
 MAX_CHARS: Final = 200  # longer is no final number
 MAX_EXPONENT: Final = 300  # 10**e of a hostile e must not be built
@@ -25,15 +25,6 @@ _SCALES: Final = {
     "billion": 10**9,
     "trillion": 10**12,
 }
-# Words that make "12 or 13", "12 minus x" another statement than "12 of some unit".
-_NOT_UNITS: Final = frozenset(
-    {
-        *("or", "and", "not", "no", "minus", "plus", "times", "to", "of", "is", "if"),
-        *("but", "wait", "e", "pi", "i", "factorial", "squared", "cubed", "mod", "base"),
-        *("dozen", "half", "quarter", "third", "percent", "below", "zero", "bn", "mn"),
-    }
-)
-
 _GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+"  # 0,042 may be a decimal comma: not read
 _DECIMAL = rf"(?:{_GROUPED}|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
@@ -50,6 +41,8 @@ _NUMBER = re.compile(
 )
 _PLAIN = re.compile(r"-?\d+", re.ASCII)
 _CURRENCY = re.compile(r"^(?:\\?[$€£¥]|USD )\s*")
+_REMARK = re.compile(r"\(\s*([A-Za-z ]+)\s*\)$")
+_SPACED = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?: \d{3})+)(?![\d,/])")  # 1 500
 _UNIT = re.compile(r"(?:[A-Za-z]+(?:\^[23])?(?:\s+|$)){1,3}", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z]\s*=\s*", re.ASCII)
 _FRAC = re.compile(r"\\[dt]?frac\s*(?:\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d)\s*(\d))", re.ASCII)
@@ -88,6 +81,7 @@ def _clean(text: str) -> str:
     text = re.sub(r"\\[()\[\]]", "", text)
     text = _FRAC.sub(lambda m: f" {m[1] or m[3]}/{m[2] or m[4]} ", text)
     text = _SPACES.sub(" ", text).strip()
+    text = _SPACED.sub(lambda m: m[1] + m[2].replace(" ", ""), text)
     previous = None
     while previous != text:
         previous = text
@@ -126,7 +120,10 @@ class _Suffix(NamedTuple):
 
 def _suffix(tail: str) -> _Suffix | None:
     """Scale, percent and unit that the text after the number says; None if it says more."""
-    text = re.sub(r"\(\s*[A-Za-z ]+\s*\)$", "", tail).strip()
+    text = tail.strip()
+    remark = _REMARK.search(text)
+    if remark is not None and names_unit(remark[1]):
+        text = text[: remark.start()].strip()
     if text in {"", "$", "€", "£", "°"}:
         return _Suffix(1, False, {"": "", "°": "degree"}.get(text, "$"))
     if text.lower() in {"%", "percent", "per cent"}:
@@ -136,7 +133,11 @@ def _suffix(tail: str) -> _Suffix | None:
     rest = " ".join(words[1:] if scale != 1 else words)
     if not rest:
         return _Suffix(scale, False, "")
-    if not _UNIT.fullmatch(rest) or (_NOT_UNITS | _SCALES.keys()) & set(rest.lower().split()):
+    if (
+        not _UNIT.fullmatch(rest)
+        or not names_unit(rest)
+        or _SCALES.keys() & set(rest.lower().split())
+    ):
         return None
     gap = tail[:1].isspace() or scale != 1
     ok = all(_is_unit(word.partition("^")[0], gap) for word in rest.split())

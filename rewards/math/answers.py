@@ -17,6 +17,7 @@ from typing import Final, Literal
 from rewards.math.terms import Term, Terms
 from rewards.math.tidy import squash, tidy, untext
 from rewards.math.tokens import Token, Unreadable, tokenize
+from rewards.math.units import names_unit
 
 MAX_CHARS: Final = 1000  # longer is no final answer
 MAX_ITEMS: Final = 40
@@ -123,6 +124,10 @@ def _read(tokens: list[Token]) -> Answer:
         enclosed = _enclosed(tokens)
         if enclosed is not None:
             return enclosed
+    if len(tokens) > 2 and tokens[0].value == "bbR" and tokens[1].value in ("setminus", "-"):
+        without = _read(tokens[2:])
+        if without.kind == "set" and len(without.items) == 1:
+            return _all_but(without.items[0])
     if len(tokens) == 1 and tokens[0].value in ("emptyset", "bbR"):
         if tokens[0].value == "emptyset":
             return Answer("empty")
@@ -178,9 +183,7 @@ def _is_name(answer: Answer) -> bool:
     term = answer.term
     if answer.kind != "term" or answer.unit:
         return answer.kind == "text"
-    if term[0] == "sym" and term[1] not in "iπe∞":
-        return True
-    return term[0] == "mul" and term[1][0] == term[2][0] == "sym" and term[1][1] in "fghFGpPqT"
+    return (term[0] == "sym" and term[1] not in "iπe∞") or term[0] == "call"
 
 
 def _relation(pieces: list[tuple[list[Token], str]]) -> Answer:
@@ -189,6 +192,8 @@ def _relation(pieces: list[tuple[list[Token], str]]) -> Answer:
     if signs == ["in"]:
         return _read(pieces[1][0])
     sides = [_side(piece) for piece, _ in pieces]
+    if signs == ["ne"] and _is_name(sides[0]) and sides[1].kind == "term":
+        return _all_but(sides[1])
     order = [sign for sign in signs if sign in _TURNED]
     if len(order) == len(signs):
         interval = _interval(sides, signs)
@@ -197,6 +202,13 @@ def _relation(pieces: list[tuple[list[Token], str]]) -> Answer:
     if "to" in signs or "in" in signs:
         raise Unreadable("a map or a membership")
     return _bounded("relation", sides, " ".join(signs))
+
+
+def _all_but(point: Answer) -> Answer:
+    """The real line without a point."""
+    low, high = Answer("term", ("neg", _INFINITE)), Answer("term", _INFINITE)
+    left = Answer("tuple", items=(low, point), mark="()")
+    return Answer("union", items=(left, Answer("tuple", items=(point, high), mark="()")))
 
 
 def _side(tokens: list[Token]) -> Answer:
@@ -277,6 +289,8 @@ def _unit(rest: list[Token]) -> str:
         if token.kind == "num" and token.value not in ("2", "3"):
             raise Unreadable("a number in a unit")
         words.append(token.value)
+    if not names_unit(" ".join(words)):
+        raise Unreadable("words that are no unit")
     if words[0].lower().split()[0] in _SCALES or " ".join(words).lower() in ("dozen", "half"):
         raise Unreadable("a scale word")
     return re.sub(r"\s*\^\s*", "^", " ".join(w for w in words if w not in "{}()")).strip()
@@ -286,7 +300,9 @@ def _numeral(tokens: list[Token]) -> Answer | None:
     r"""Digits with their base as an index: `101_2`, `\text{A5}_{11}`."""
     signs = [token.value for token in tokens]
     first = tokens[0]
-    if "_" not in signs or not (first.kind in ("num", "text") or first.value.isupper()):
+    if "_" not in signs or not (
+        first.kind in ("num", "text") or first.value.isupper() or first.value == "("
+    ):
         return None
     cut = signs.index("_")
     base = "".join(value for value in signs[cut + 1 :] if value not in "{}")

@@ -103,16 +103,22 @@ def _letters(term: Term) -> bool:
     """Letters alone, in sums and products: `m+n`, `AB`, and `f(2)`."""
     if term[0] == "sym":
         return True
-    if term[0] == "mul" and term[1][0] == "sym" and term[1][1] in "fghFGPpTqQ":
+    if term[0] == "call":
         return True
     return term[0] in ("add", "mul", "div", "neg") and all(_letters(part) for part in term[1:])
+
+
+def _has_letter(term: Term) -> bool:
+    if term[0] in ("sym", "call"):
+        return True
+    return any(isinstance(part, tuple) and _has_letter(part) for part in term[1:])
 
 
 def _named(answer: Answer) -> bool:
     """A left side that only names what the right side says."""
     if answer.kind == "text":
         return True
-    return answer.kind == "term" and not answer.unit and answer.term[0] == "sym"
+    return answer.kind == "term" and not answer.unit and answer.term[0] in ("sym", "call")
 
 
 def _equation(relation: Answer) -> bool:
@@ -124,6 +130,11 @@ def _said(relation: Answer) -> Answer | None:
     first, last = relation.items[0], relation.items[-1]
     if not _equation(relation):
         return None
+    figures = [
+        side for side in relation.items if side.kind == "term" and not _has_letter(side.term)
+    ]
+    if any(compare(side, last, Rules()) is False for side in figures if last.kind == "term"):
+        return None  # 5 = 6 says nothing
     if _named(first) or len(relation.items) > 2:
         return last
     if first.kind == "term" and (_letters(first.term) or fingerprint(first.term).rational):
@@ -146,7 +157,9 @@ def _relations(pred: Answer, gold: Answer, rules: Rules) -> bool | None:
         same = _ordered(pred.items, gold.items, rules)
         return True if same else None
     if _named(pred.items[0]) and _named(gold.items[0]):
-        names = {side.items[0].term[1] for side in (pred, gold) if side.items[0].kind == "term"}
+        names = {side.items[0].term for side in (pred, gold) if side.items[0].kind == "term"}
+        if {name[0] for name in names} == {"sym", "call"}:
+            names.clear()  # y = … for f(x) = …
         same = compare(pred.items[-1], gold.items[-1], rules)
         if same is not False:
             return same if len(names) < 2 else False
@@ -209,6 +222,8 @@ def _mixed(pred: Answer, gold: Answer, rules: Rules) -> bool | None:
         if said is None:
             return False
         return compare(said, gold, rules) if relation is pred else compare(pred, said, rules)
+    if {pred.kind, gold.kind} == {"list", "union"}:  # x<2 or x>2
+        return _unordered(pred.items, gold.items, rules)
     if gold.kind == "tuple" and pred.kind == "list" and gold.mark in ("()", "<>"):
         values = _by_name(pred)
         return _ordered(pred.items if values is None else values, gold.items, rules)

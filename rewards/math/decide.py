@@ -17,6 +17,7 @@ from rewards.math.answers import Answer, choice_of, key, read
 from rewards.math.compare import Rules, compare
 from rewards.math.tidy import TEXT, tidy
 from rewards.math.tokens import Unreadable
+from rewards.math.units import NOT_UNITS
 from rewards.math.values import TooBig
 from rewards.numbers import Number, parse_number
 from rewards.workers import Pool, Reply
@@ -79,19 +80,24 @@ def canonical(text: str) -> str:
 
 # In prose, what makes the one number of a sentence no answer.
 _BLOCKED = re.compile(
-    r"\b(?:not|less|more|greater|than|about|approximately|around|between|least|most|or|maybe|"
-    r"perhaps|possibly|either|could|might|unknown|no|nor|never|if|roughly|nearly|almost|over|under|"
-    r"except|out of)\b|\?|/",
+    r"\b(?:not|less|more|greater|fewer|than|about|approximately|around|between|least|most|or|maybe|"
+    r"perhaps|possibly|either|could|might|may|unknown|no|nor|never|if|roughly|nearly|almost|over|"
+    r"under|except|but|of|minus|plus|negative|times|squared|cubed|dozen|half|double|twice|triple|"
+    r"thrice|wrong|incorrect|false|anything|everything|other|without|times|multiplied|divided|by|"
+    r"factorial|root|hundred|thousand|million|billion|from|to|through|until|above|below|up|isn't|"
+    r"cannot|can't|doesn't|guess|think|probably|likely|power|base|percent|modulo|mod|inverse)\b",
     re.IGNORECASE,
 )
-_REASON = re.compile(
-    r",?\s*(?:,|\()\s*(?:since|because|as|not|so|which|where|for|i\.e|that is)\b.*$", re.DOTALL
+_REASON = re.compile(r",?\s*(?:,|\()\s*(?:since|because|as|not)\b.*$", re.DOTALL)
+_SAID = re.compile(
+    r"^\\text\s*\{(?:(?:the|final|answer|value|total|result|sum)\s+)+(?:is|:)\s*\}", re.I
 )
 _NEGATED = re.compile(r"not\b[^,;]*[,;]\s*(?:but|(?:rather\s+)?it(?:'s| is))\s+", re.IGNORECASE)
 _SPAN = re.compile(r"(?<!\\)\$+([^$]+)(?<!\\)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]")
 _FIGURE = re.compile(
-    r"(?<![\w.])-?\\?[$€£]?\s?\d[\d,]*(?:\.\d+)?(?:\s?\\?%)?(?![\w^_!]|\.\d|\s*[-+*/^=]\s*[\w(])"
+    r"(?<![\w.])-?\\?[$€£]?\s?\d[\d,]*(?:\.\d+)?(?:\s?\\?%)?(?![\w^_!]|\.+\S|\s*[-+*/^=]\s*[\w(])"
 )
+_SENTENCE = re.compile(r"[A-Za-z\d\s.,:;'$%()*-]*")  # no formula outside of the delimiters
 _PROSE = re.compile(r"[A-Za-z]{2,}")
 
 
@@ -103,14 +109,17 @@ def focus(text: str) -> str:
     text = _REASON.sub("", _NEGATED.sub("", text, count=1))
     spans = [str(next(filter(None, match.groups()))) for match in _SPAN.finditer(text)]
     rest = _SPAN.sub(" ", text)
-    if _BLOCKED.search(rest):
+    if (
+        _BLOCKED.search(rest)
+        or NOT_UNITS & set(rest.lower().split()) - {"is", "of"}
+        or not _SENTENCE.fullmatch(rest)
+    ):
         return text
     if len(spans) == 1 and not re.search(r"\d", rest):
         return spans[0]
-    if not spans:
-        figures = _FIGURE.findall(text)
-        if len(figures) == 1 and len(re.findall(r"\d[\d,.]*", text)) == 1:
-            return str(figures[0])
+    figures = _FIGURE.findall(rest)
+    if not spans and len(figures) == 1 and len(re.findall(r"\d[\d,.]*", rest)) == 1:
+        return str(figures[0])
     return text
 
 
@@ -119,7 +128,7 @@ def _read(text: str, group: bool = True) -> Answer | None:
     try:
         return read(text, group=group)
     except Unreadable:
-        inner = focus(text)
+        inner = focus(_SAID.sub("", text, count=1))
     if inner == text:
         return None
     try:
@@ -156,7 +165,7 @@ def _structure(pred: str, gold: str, rules: Rules) -> bool | None:
         if other_left is not None and other_right is not None:
             return compare(other_left, other_right, rules)
     if said is False and left.kind == "text" and right.kind == "term":
-        inner = focus(pred)
+        inner = focus(_SAID.sub("", pred, count=1))
         if inner != pred:
             figure = _read(inner)
             return said if figure is None else compare(figure, right, rules)
@@ -167,7 +176,7 @@ def _is_prose(text: str) -> bool:
     """Words that no computer algebra needs to see."""
     plain = TEXT.sub(" ", text)
     words = _PROSE.findall(re.sub(r"\\[A-Za-z]+", " ", plain))
-    if len(words) > 2 or not re.search(r"[\d\\^=+*/()]", plain):
+    if len(words) > 2 or (words and not re.search(r"[\d\\^=+*/()]", plain)):
         return True
     return _BLOCKED.search(plain.replace("/", "")) is not None or not tidy(text).isascii()
 
@@ -208,6 +217,25 @@ def _bounded_gold(gold: str) -> bool:
         return False
 
 
+# Signs that computer algebra drops or confuses, so that only the letters can be compared.
+_TEXT_ONLY = re.compile(
+    r"\\(?:[lcdv]?dots[a-z]?|land|lor|wedge|vee|neg|lnot|angle|triangle|overline|parallel|perp|cong"
+    r"|implies|Rightarrow|iff|gcd|to|mapsto|forall|exists)(?![A-Za-z])"
+    r"|\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z]{2})"
+)
+# What is not read here and computer algebra may know.
+_ALGEBRAIC = re.compile(
+    r"\\(?:int|iint|oint|sum|prod|lim|begin|cases|pmod|bmod|mod|max|min|deg|det|dim|ker|Re|Im|arg"
+    r"|partial|nabla|vec|hat|bar|mathbb|cap|setminus|subset|mid|operatorname|prime)(?![A-Za-z])"
+    r"|\\frac\s*\{\s*(?:d|\\partial)"
+)
+
+
+def _unread(pred: str, gold: str) -> bool:
+    """Whether one of the two cannot be read here."""
+    return _read(pred) is None or _read(gold) is None
+
+
 @lru_cache(maxsize=8192)
 def _formulas(pred: str, gold: str, lenient: bool, timeout: float) -> Decision:
     """All tiers after the numbers."""
@@ -223,8 +251,10 @@ def _formulas(pred: str, gold: str, lenient: bool, timeout: float) -> Decision:
         said = None
     if said is not None:
         return Decision(said, "structure")
-    if "dots" in pred and "dots" in gold:
-        return Decision(False, "an ellipsis can only be compared as text")
+    if _TEXT_ONLY.search(pred) and _TEXT_ONLY.search(gold):
+        return Decision(False, "such signs are compared as text alone")
+    if not _ALGEBRAIC.search(pred) and not _ALGEBRAIC.search(gold) and _unread(pred, gold):
+        return Decision(False, "no mathematics that could be read")
     if len(pred) > MAX_ALGEBRA or len(gold) > MAX_ALGEBRA or _is_prose(pred):
         return Decision(False if _is_prose(pred) else None, "no mathematics that could be read")
     return _slow(pred, gold, lenient, timeout)

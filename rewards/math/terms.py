@@ -1,7 +1,8 @@
 r"""Parse an expression: a recursive descent over tokens, for LaTeX and for plain notation.
 
 In: tokens. Out: a term, a nested tuple of one of these forms: `("num", Fraction)`, `("sym", name)`,
-`("add" | "mul" | "div" | "pow", left, right)`, `("neg", term)`, `("fn", name, term, …)`. Implicit
+`("add" | "mul" | "div" | "pow", left, right)`, `("neg", term)`, `("fn", name, term, …)`, `("call", name, term)` for a function that is
+only named. Implicit
 products, mixed numbers (`2\frac{1}{2}`), functions without parentheses (`\sin 2x`), roots, powers,
 factorials, binomials, absolute values. What it does not know (`\int`, `\sum`) is `Unreadable`.
 Nothing is evaluated.
@@ -20,6 +21,7 @@ _CLOSING: Final = {"(": ")", "[": "]", "{": "}", "|": "|"}
 _NAMED: Final = {"pi": "π", "infty": "∞", "imath": "i"}
 _FENCES: Final = {"lfloor": ("rfloor", "floor"), "lceil": ("rceil", "ceil")}
 _ADDED: Final = frozenset({"+", "-", "pm", "mp"})
+_CALLED: Final = frozenset("fghFGHP")
 _DEGREE: Final = "degree"
 
 
@@ -115,6 +117,8 @@ class Terms:
         token = self.next
         whole = left[0] == "num" and left[1].denominator == 1
         if token.kind == "num":
+            if self.tokens[self.at - 1].value == "!":
+                return ("mul", left, self.power())
             if not (whole and token.gap):
                 raise Unreadable("two numbers side by side")
             right = self.power()
@@ -206,7 +210,14 @@ class Terms:
         return ("num", number(digits) + value)
 
     def subscripted(self, name: str) -> Term:
-        """A letter and its index, one symbol together."""
+        """A letter and its index, one symbol together; with an argument where it is a function."""
+        if name in _CALLED and self.next.value == "(" and not self.next.gap:
+            self.at += 1
+            inner = self.total()
+            while self.take(","):
+                inner = ("add", ("mul", inner, ("sym", "argument")), self.total())
+            self.need(")")
+            return ("call", name, inner)
         if not self.take("_"):
             return ("sym", _NAMED.get(name, name))
         index = ""

@@ -37,8 +37,8 @@ _SYNONYMS: Final = {
     "gt": ">", "ast": "cdot", "varnothing": "emptyset", "lbrack": "[", "rbrack": "]",
     "lparen": "(", "rparen": ")", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|",
     "infinity": "infty", "dots": "ldots", "cdots": "ldots", "asin": "arcsin", "acos": "arccos",
-    "atan": "arctan", "colon": ":", "land": "and", "lor": "or", "wedge": "and", "vee": "or",
-    "lbrace": "{set", "rbrace": "set}", "dotsc": "ldots", "approxeq": "approx", "sim": "approx",
+    "atan": "arctan", "colon": ":", 
+    "backslash": "setminus", "bar": "overline", "lbrace": "{set", "rbrace": "set}", "dotsc": "ldots", "approxeq": "approx", "sim": "approx",
 }  # fmt: skip
 _PLAIN_WORDS: Final = {
     **{name: name for name in FUNCTIONS},
@@ -64,11 +64,13 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
+_DERIVATIVE = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z]{2})")
 _GROUPED = re.compile(r"(?<![\d.,\w])[1-9]\d{0,2}(?:,\d{3})+(?![\d,]*\d)")
 # Two words side by side: then no run of letters is a product.
 _PROSE = re.compile(
     r"(?<![\\A-Za-z])(?!and\b|or\b|sin|cos|tan)[A-Za-z]{2,}\s+(?!and\b|or\b|sin|cos|tan|pi)[A-Za-z]{2}"
 )
+_WORDS: Final = frozenset({"not", "the", "are", "but", "for", "all", "any", "nor", "yes", "per"})
 _TEXT_SEPARATOR = re.compile(r"[\s,;]*(?:and|or)?[\s,;]*$", re.IGNORECASE)
 
 
@@ -90,6 +92,8 @@ class Token(NamedTuple):
 def number(text: str) -> Fraction:
     """The exact value of a number token."""
     mantissa, _, exponent = text.lower().partition("e")
+    if mantissa[:1] == "0" and mantissa.isdigit() and len(mantissa) > 1:
+        raise Unreadable("a leading zero")  # (1,000) is not (1,0)
     if len(mantissa) > MAX_DIGITS or (exponent and abs(int(exponent[:9])) > MAX_EXPONENT):
         raise Unreadable("a number beyond all bounds")
     value = Fraction(mantissa.rstrip(".")) if "." in mantissa else Fraction(int(mantissa))
@@ -104,7 +108,7 @@ def _word(word: str, after: Token | None, gap: bool, prose: bool) -> list[Token]
     if len(word) == 1:
         return [Token("sym", word, gap)]
     measured = after is not None and (after.kind == "num" or after.value in (")", "}", "text"))
-    if (measured and word in SHORT_UNITS) or len(word) > 3 or prose:
+    if (measured and word in SHORT_UNITS) or len(word) > 3 or prose or word in _WORDS:
         return [Token("text", word, gap)]
     return [Token("sym", letter, gap and not i) for i, letter in enumerate(word)]
 
@@ -136,6 +140,8 @@ def tokenize(text: str, *, group: bool = True) -> list[Token]:
     """
     if group and "," in text and not re.search(r"[(\[]|\\\{", text):
         text = _GROUPED.sub(lambda m: m[0].replace(",", ""), text)
+    if _DERIVATIVE.search(text):
+        raise Unreadable("a derivative")
     prose = _PROSE.search(text) is not None
     tokens: list[Token] = []
     position, gap, depth = 0, False, 0

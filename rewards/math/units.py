@@ -58,6 +58,18 @@ SHORT_UNITS: Final = frozenset(
     {name for name in _KNOWN if len(name) in (2, 3) and name not in {"in"}}
     | {"sq", "cu", "cc", "pm", "am", "mL", "Hz", "kW", "km"}
 )
+# Words behind a number that make another statement of it: "12 or 13", "5 squared", "6 is wrong".
+NOT_UNITS: Final = frozenset(
+    {
+        *("or", "and", "not", "no", "minus", "plus", "times", "to", "of", "is", "if", "are", "was"),
+        *("but", "wait", "e", "pi", "i", "factorial", "squared", "cubed", "mod", "base"),
+        *("dozen", "half", "quarter", "third", "percent", "below", "zero", "bn", "mn", "less"),
+        *("wrong", "incorrect", "false", "than", "too", "which", "ie", "could", "might", "fewer"),
+        *("except", "tenth", "tenths", "hundredth", "hundredths", "thousandth", "thousandths"),
+        *("only", "maybe", "perhaps", "instead", "halves", "thirds", "quarters", "would", "mod"),
+        *("isn't", "approximately", "about", "hundreds", "thousands", "millions", "negative"),
+    }
+)
 _POWERS: Final = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 
 
@@ -70,6 +82,14 @@ def _base(word: str) -> tuple[str, Fraction] | None:
     for count, part in enumerate(known[1].split("/")):
         factor = factor * int(part) if count == 0 else factor / int(part)
     return known[0], factor
+
+
+def names_unit(words: str) -> bool:
+    """Whether the words can be a unit: none of them makes another statement of the number."""
+    first, *rest = words.lower().split() or [""]
+    if first.strip("().,;") in NOT_UNITS:
+        return False
+    return not (NOT_UNITS - {"squared", "cubed"}) & {word.strip("().,;") for word in rest}
 
 
 @lru_cache(maxsize=512)

@@ -281,6 +281,9 @@ def fingerprint(term: Term, seed: int = 0) -> Value:
         return _neg(fingerprint(term[1], seed))
     if form == "fn":
         return _function(term[1], [fingerprint(part, seed) for part in term[2:]])
+    if form == "call":
+        inner = fingerprint(term[2], seed)
+        return Value(_hashed("call", term[1], inner.residue, seed), None, inner.exact)
     left = fingerprint(term[1], seed)
     if form == "pow" and term[1][:2] == ("fn", "sqrt") and term[2] == ("num", Fraction(2)):
         return fingerprint(term[1][2], seed)
@@ -324,6 +327,8 @@ def _float(term: Term, seed: int) -> complex:
         return complex(0.5 + _letter(term[1], seed) / PRIME) if known is None else known
     if form == "neg":
         return -_float(term[1], seed)
+    if form == "call":
+        raise ValueError("a function that is only named")
     if form == "fn" and term[1] == "root":
         base, index = _float(term[2], seed), _float(term[3], seed)
         if base.imag == 0 and base.real < 0 and index.imag == 0 and index.real % 2 == 1:
