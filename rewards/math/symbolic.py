@@ -1,0 +1,158 @@
+r"""The slow tier: what only high precision or computer algebra decides. Runs in a worker process.
+
+In: a request with the two answers' texts. Out: whether they are the same, and how that was found.
+First the answers that `rewards.math.answers` reads: terms that agree as floats are compared to 60
+digits, letters at fixed points. Then math-verify (sympy) for what is not read there (integrals,
+sums, limits), its own timers off: the pool kills. A yes of math-verify's stands only if no veto
+speaks: it takes a set for a tuple, drops a base, and calls sums equal that share their letters.
+Imports sympy, so nothing in the caller's process imports this.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Final
+
+import mpmath  # type: ignore[import-untyped]
+from math_verify import LatexExtractionConfig, parse, verify
+
+from rewards.math.answers import read
+from rewards.math.compare import Rules, compare
+from rewards.math.terms import Term
+from rewards.math.tidy import tidy, untext
+from rewards.math.tokens import Unreadable
+
+DIGITS: Final = 60
+_SAME: Final = 45  # leading digits that agree: the same
+_POINTS: Final = ("0.73", "1.37", "-0.83")
+_OPERATORS = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|ldots|cdots|dots)(?![A-Za-z])")
+_NUMERAL = re.compile(r"(?<![A-Za-z}])[0-9A-Z]+\s*_\s*\{?\s*\d+")
+
+_NAMES: Final[dict[str, str]] = {
+    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")},
+    **{"ln": "log", "abs": "fabs", "binom": "binomial"},
+}
+
+logging.disable(logging.WARNING)
+
+
+def _constant(name: str, point: Any) -> Any:
+    known = {"π": mpmath.pi, "e": mpmath.e, "i": mpmath.mpc(0, 1), "∞": mpmath.inf}
+    if name in known:
+        return +known[name]
+    shift = sum(ord(letter) * 7**place for place, letter in enumerate(name)) % 89
+    return point + mpmath.mpf(shift) / 97
+
+
+def _precise(term: Term, point: Any) -> Any:
+    form = term[0]
+    if form == "num":
+        return mpmath.mpf(term[1].numerator) / term[1].denominator
+    if form == "sym":
+        return _constant(term[1], point)
+    if form == "neg":
+        return -_precise(term[1], point)
+    if form == "fn":
+        values = [_precise(part, point) for part in term[2:]]
+        if term[1] == "root":
+            base, index = values
+            real = mpmath.im(base) == 0 and mpmath.re(base) < 0 and index % 2 == 1
+            return -mpmath.root(-base, int(index)) if real else mpmath.root(base, int(index))
+        return getattr(mpmath, _NAMES.get(term[1], str(term[1])))(*values)
+    if form == "call":
+        raise ValueError("a function that is only named")
+    left, right = _precise(term[1], point), _precise(term[2], point)
+    if form == "add":
+        return left + right
+    if form == "mul":
+        return left * right
+    return left / right if form == "div" else mpmath.power(left, right)
+
+
+def near(pred: Term, gold: Term) -> bool | None:
+    """Whether two terms agree to 45 digits at each point; None where one has no value."""
+    with mpmath.workdps(DIGITS):
+        for text in _POINTS:
+            point = mpmath.mpmathify(text)
+            try:
+                left, right = _precise(pred, point), _precise(gold, point)
+                size = max(abs(left), abs(right))
+                apart = abs(left - right)
+                if not mpmath.isfinite(size):
+                    return None
+                if apart > size * mpmath.mpf(10) ** -_SAME:
+                    return None if size < mpmath.mpf(10) ** -_SAME else False
+            except (
+                ArithmeticError,
+                ValueError,
+                TypeError,
+                AttributeError,
+                mpmath.mp.NoConvergence,
+            ):
+                return None
+    return True
+
+
+def _numbers(text: str) -> list[str]:
+    return sorted(re.findall(r"\d+", text))
+
+
+def vetoed(pred: str, gold: str) -> str:
+    """Why a yes of math-verify's does not count; "" when it does."""
+    for sign in (
+        r"\\\{",
+        r"[\[\]]",
+        r"\\begin",
+        r"[<>]|\\[lg]eq?(?![a-z])",
+        r"\\pm",
+        "'",
+    ):
+        if bool(re.search(sign, pred)) != bool(re.search(sign, gold)):
+            return f"only one has {sign}"
+    if _NUMERAL.findall(pred) != _NUMERAL.findall(gold):
+        return "another base"
+    if pred.count(",") != gold.count(","):
+        return "another number of items"
+    if _OPERATORS.search(pred) and _OPERATORS.search(gold) and _numbers(pred) != _numbers(gold):
+        return "sums of other numbers"
+    return ""
+
+
+def _algebra(pred: str, gold: str) -> dict[str, Any]:
+    config = [LatexExtractionConfig(boxed_match_priority=-1)]
+    parsed = [
+        parse(f"${text}$", extraction_config=config, parsing_timeout=None) for text in (gold, pred)
+    ]
+    if not parsed[1]:
+        return {"same": None, "how": "math-verify cannot read the answer"}
+    if not parsed[0]:
+        return {"same": False, "how": "math-verify cannot read the gold answer"}
+    same = verify(*parsed, float_rounding=12, numeric_precision=50, timeout_seconds=None)
+    veto = vetoed(untext(pred), untext(gold)) if same else ""
+    return {
+        "same": bool(same and not veto),
+        "how": f"math-verify, but {veto}" if veto else "math-verify",
+    }
+
+
+def decide(request: dict[str, Any]) -> dict[str, Any]:
+    """Compare two answers.
+
+    Args:
+        request: `pred`, `gold` and `lenient` (see `Rules`).
+
+    Returns:
+        `same`: True, False, or None when the response's answer cannot be read; and `how`.
+    """
+    pred, gold = request["pred"], request["gold"]
+    try:
+        said = compare(read(pred), read(gold), Rules(request["lenient"], near))
+        if said is not None:
+            return {"same": said, "how": f"{DIGITS} digits"}
+    except Unreadable:
+        pass  # math-verify may know more notation
+    try:
+        return _algebra(tidy(pred), tidy(gold))
+    except RecursionError:
+        return {"same": None, "how": "nested too deeply for math-verify"}
