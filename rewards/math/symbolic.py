@@ -172,3 +172,22 @@ def decide(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _algebra(tidy(pred), tidy(gold))
     except RecursionError:
         yield {"same": None, "how": "nested too deeply for math-verify"}
+
+
+def _warm() -> None:
+    """The first use of each part costs seconds: paid here once, before workers are forked."""
+    for gold, pred in (
+        (r"\int_0^1 2x dx + \frac{1}{2}", r"\sqrt{x} + \sin x"),
+        (r"\sum_{k=1}^{4} k", "10"),
+        (r"\lim_{n \to \infty} \frac{1}{n}", "x^2 - 1"),
+        (r"\begin{cases} 1 & x > 0 \\ 2 & x < 0 \end{cases}", r"\{1, 2\}"),
+        ("x + y = 1", r"y = 1 - x"),
+        (r"(1, 2) \cup [3, \infty)", r"\begin{pmatrix} 1 & 2 \end{pmatrix}"),
+    ):
+        left, right = _parsed(pred), _parsed(gold)
+        _verified(right, right)
+        _verified(right, left)
+    near(read(r"\sin x").term, read(r"\cos x").term)
+
+
+_warm()

@@ -113,7 +113,8 @@ def test_whose_fault_it_is(
     assert (verdict.status, len(seen)) == (status, calls)
 
 
-def test_workers_are_slim(tmp_path: Path) -> None:
+def test_workers_are_slim() -> None:
+    assert grade_math(r"\boxed{\int_0^1 4x^3 dx}", "1").status == "correct"
     pids = decide.POOL.pids()
     assert len(pids) >= 2
     for pid in pids:
