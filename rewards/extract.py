@@ -56,7 +56,7 @@ _DOUBT = re.compile(
 )
 _FIGURE = re.compile(r"(?<![\w.])-?\d[\d.,]*|\\[a-z]*frac[^\s]*")
 # The box itself is denied, before it or behind it.
-_DENIALS = ("no", "n't", "ne", "≠", "except", "unlike", "wrong", "were", "suppose", "ass", "imag")
+_DENIALS = ("no", "n't", "ne", "≠", "except", "unlike", "wrong", "were", "supp", "ass", "imag")
 _DENIED_BEFORE = re.compile(
     r"(?:\bnot|n't|\bnever|\bexcept|\bunlike|\bwrong(?: answer)?(?: is)?|\bwere|\\neq?|≠)[\s:$(]*$"
     r"|\b(?:suppose|assume|imagine)\b[^.\n]*$",
@@ -75,8 +75,19 @@ _PART_BEHIND = re.compile(
 )
 _PERCENT = re.compile(r"\s*\\?%")
 # An anchor that names another answer than the final one.
-_OTHERS = ("wrong", "incorrect", "previous", "earlier", "old", "initial", "false", "were", "suppose",
-           "assume", "imagine")  # fmt: skip
+_OTHERS = (
+    "wrong",
+    "incorr",
+    "previous",
+    "earlier",
+    "old",
+    "init",
+    "false",
+    "were",
+    "supp",
+    "ass",
+    "imag",
+)
 _OTHER_ANSWER = re.compile(
     r"\b(?:wrong|incorrect|previous|earlier|old|initial|false)\s+$|\bif\b[^.\n]*\bwere\b[^.\n]*$"
     r"|\b(?:suppose|assume|imagine)\b[^.\n]*$",
@@ -146,7 +157,7 @@ def _boxed(tail: str, start: int, inner: str, end: int) -> Extraction:
     return Extraction(inner, "boxed", start, end, doubted)
 
 
-def _boxes(tail: str) -> list[Extraction]:
+def _boxes(tail: str, join: bool) -> list[Extraction]:
     spans: list[tuple[int, str, int]] = []
     end = -1  # of the box before
     for match in _BOXED.finditer(tail):
@@ -162,7 +173,7 @@ def _boxes(tail: str) -> list[Extraction]:
         else:
             bare = _BARE_BOX.match(tail, start)
             inner, after = (bare[0], bare.end()) if bare else ("", start)
-        near = spans and match.start() - end < 50
+        near = join and spans and match.start() - end < 50
         if near and _JOIN.fullmatch(tail, end, match.start()):
             first, before, _ = spans.pop()
             spans.append((first, _listed(before, inner), after))
@@ -212,13 +223,17 @@ def _sentence(line: str) -> tuple[str, int]:
     return text, end
 
 
-def find_all(response: str) -> list[Extraction]:
+def find_all(response: str, *, join: bool = True) -> list[Extraction]:
     r"""All anchored answers in the response's tail, in the order in which they stand.
 
     An anchor within another's text (`#### \boxed{42}`) starts later and so comes later.
+
+    Args:
+        response: the model's text.
+        join: answers of one kind that stand side by side are one answer, a list.
     """
     tail = response[-TAIL_CHARS:]
-    found: list[Extraction] = _boxes(tail) if "boxed" in tail or "\\fbox" in tail else []
+    found: list[Extraction] = _boxes(tail, join) if "boxed" in tail or "\\fbox" in tail else []
     boxes = len(found)
     if "####" in tail:
         for match in _HASHES.finditer(tail):
@@ -242,7 +257,8 @@ def find_all(response: str) -> list[Extraction]:
             found.append(_marked(tail, Extraction(text, "answer_tag", match.start(), end)))
     if len(found) > 1:
         found.sort(key=lambda item: item.start)
-        found = _merged(tail, [item for item in found if not _is_remark(item)] or found)
+        found = [item for item in found if not _is_remark(item)] or found
+        found = _merged(tail, found) if join else found
     return found[-MAX_ANCHORS:]
 
 

@@ -1,6 +1,7 @@
 """A pool of slim worker processes that can be killed: for verifiers that may hang or swell.
 
-In: the name of a function, `module:function`, from JSON to JSON. Out: a `Pool` whose `call` always
+In: the name of a function, `module:function`, from JSON to JSON (a generator's values are steps on
+the way, the last of them the answer). Out: a `Pool` whose `call` always
 returns within the deadline, which counts from the dispatch to a ready worker, with what came of
 it. Start-up is lazy: nothing runs before the first call. One helper process imports the target,
 and workers are forked from it, so that a replacement takes milliseconds and memory is shared. Safe
@@ -42,7 +43,7 @@ class Reply:
     Attributes:
         kind: `ok`; `timeout` or `memory`: a limit was passed; `error`: the target raised; `crash`:
             the worker died by itself, or none could be started.
-        value: the target's answer when `ok`.
+        value: the target's answer when `ok`; otherwise the last step that it came to, or None.
         detail: one line otherwise.
     """
 
@@ -69,6 +70,18 @@ class _State:
     control: socket.socket | None = None
     idle: list[_Worker] = field(default_factory=list)
     taken: int = 0
+
+
+def _message(sock: socket.socket, deadline: float) -> dict[str, Any] | None:
+    """The next message of a worker; None when it is gone.
+
+    Raises:
+        TimeoutError: the deadline has passed.
+    """
+    sock.settimeout(max(0.001, deadline - time.monotonic()))
+    head = receive(sock, LENGTH.size)
+    text = receive(sock, LENGTH.unpack(head)[0]) if head is not None else None
+    return dict(json.loads(text)) if text is not None else None
 
 
 class Pool:
@@ -142,16 +155,17 @@ class Pool:
         """The reply, and whether the worker may serve again."""
         deadline = time.monotonic() + timeout
         reply: Reply | None = None
+        step: Any = None
         try:
             worker.sock.settimeout(timeout)
             worker.sock.sendall(LENGTH.pack(len(body)) + body)
-            head = receive(worker.sock, LENGTH.size)
-            if head is not None:
-                worker.sock.settimeout(max(0.01, deadline - time.monotonic()))
-                text = receive(worker.sock, LENGTH.unpack(head)[0])
-                reply = Reply(**json.loads(text)) if text is not None else None
+            while (message := _message(worker.sock, deadline)) is not None:
+                if message["kind"] != "step":
+                    reply = Reply(**{"value": step, **message})
+                    break
+                step = message["value"]
         except TimeoutError:
-            reply = Reply("timeout", detail=f"over {timeout:g} s")
+            reply = Reply("timeout", step, f"over {timeout:g} s")
         except (BrokenPipeError, ConnectionResetError):
             reply = None
         worker.served += 1
@@ -160,9 +174,9 @@ class Pool:
         status = self._reap(state, worker)
         if reply is None:
             code = os.waitstatus_to_exitcode(status)
-            reply = Reply("crash", detail=f"the worker ended with {code}")
+            reply = Reply("crash", step, f"the worker ended with {code}")
             if code == -signal.SIGALRM:
-                reply = Reply("timeout", detail=f"over {timeout:g} s")
+                reply = Reply("timeout", step, f"over {timeout:g} s")
         return reply, False
 
     def _fork(self, state: _State) -> _Worker:

@@ -21,7 +21,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 LENGTH: Final = struct.Struct("!I")
@@ -52,9 +52,20 @@ def _wait(sock: socket.socket, parent: int) -> bool:
     return True
 
 
-def _answer(target: Callable[[Any], Any], payload: Any) -> dict[str, Any]:
+def _send(sock: socket.socket, message: dict[str, Any]) -> None:
+    text = json.dumps(message).encode()
+    sock.sendall(LENGTH.pack(len(text)) + text)
+
+
+def _answer(sock: socket.socket, target: Callable[[Any], Any], payload: Any) -> dict[str, Any]:
+    """The target's answer; of a generator the last value, and each as it comes."""
     try:
-        return {"kind": "ok", "value": target(payload)}
+        value = target(payload)
+        if isinstance(value, Iterator):
+            steps, value = value, None
+            for value in steps:
+                _send(sock, {"kind": "step", "value": value})
+        return {"kind": "ok", "value": value}
     except MemoryError:
         return {"kind": "memory", "detail": "out of memory"}
     except Exception as error:  # reported to the caller, who decides what it means
@@ -74,10 +85,9 @@ def _work(sock: socket.socket, target: Callable[[Any], Any], memory_bytes: int) 
             return
         message = json.loads(body)
         signal.setitimer(signal.ITIMER_REAL, message["timeout"] + GRACE_S)
-        reply = _answer(target, message["payload"])
+        reply = _answer(sock, target, message["payload"])
         signal.setitimer(signal.ITIMER_REAL, 0)
-        text = json.dumps(reply).encode()
-        sock.sendall(LENGTH.pack(len(text)) + text)
+        _send(sock, reply)
 
 
 def _serve(control: socket.socket, target: Callable[[Any], Any], memory_bytes: int) -> None:

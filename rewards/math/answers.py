@@ -248,6 +248,8 @@ def _term(tokens: list[Token]) -> Answer:
     if len(tokens) > at and tokens[at].value == "$":
         del tokens[at]
         unit = "$"
+    if not tokens:
+        raise Unreadable("nothing but a sign")
     while tokens and tokens[0].kind == "text" and len(tokens) > 1 and tokens[1].kind == "num":
         if tokens[0].value.lower() not in ("usd", "rs", "rs."):
             raise Unreadable("words before a number")

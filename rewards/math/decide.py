@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from rewards.math import units
 from rewards.math.answers import Answer, choice_of, key, read
-from rewards.math.compare import Rules, compare
+from rewards.math.compare import Rules, compare, weigh
 from rewards.math.tidy import TEXT, tidy
 from rewards.math.tokens import Unreadable
 from rewards.math.units import NOT_UNITS
@@ -25,7 +25,6 @@ from rewards.workers import Pool, Reply
 MAX_GOLD: Final = 20_000  # a worked solution may stand there
 MAX_ANSWER: Final = 1000
 MAX_ALGEBRA: Final = 300  # longer does not go to computer algebra
-GOLD_S: Final = 1.0  # for the gold answer against itself, after a time-out
 Fault = Literal["", "timeout", "gold", "verifier"]
 
 POOL: Final = Pool("rewards.math.symbolic:decide", size=3, memory_mb=1024, recycle=1000)
@@ -157,6 +156,8 @@ def _structure(pred: str, gold: str, rules: Rules) -> bool | None:
     """
     right = _read(gold)
     left = _read(pred)
+    if left is not None and right is None:
+        weigh(left)
     if left is None or right is None:
         return None
     said = compare(left, right, rules)
@@ -202,7 +203,7 @@ def _slow(pred: str, gold: str, lenient: bool, timeout: float) -> Decision:
     if reply.kind == "ok":
         return Decision(reply.value["same"], reply.value["how"])
     if reply.kind in ("timeout", "memory"):
-        if _bounded_gold(gold) or _ask(gold, gold, lenient, GOLD_S).kind == "ok":
+        if reply.value is not None or _bounded_gold(gold):  # then the gold answer is not slow
             return Decision(None, f"{reply.kind}: {reply.detail}", "timeout")
         said = f"it does not verify against itself: {reply.detail}"
         raise _Broken(Decision(None, said, "gold"))
@@ -246,7 +247,7 @@ def _formulas(pred: str, gold: str, lenient: bool, timeout: float) -> Decision:
     try:
         said = _structure(pred, gold, _LENIENT if lenient else _STRICT)
     except TooBig as error:
-        if _bounded_gold(gold):
+        if _bounded_gold(gold) or _ask(gold, gold, lenient, timeout).kind == "ok":
             return Decision(None, f"the answer holds {error}", "timeout")
         said = None
     if said is not None:

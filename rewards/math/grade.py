@@ -74,11 +74,13 @@ def _choose(
     return _Found(chosen.text)
 
 
-def _set_answers(response: str, convention: Convention, bare: bool) -> list[Extraction]:
+def _set_answers(
+    response: str, convention: Convention, several: Several, bare: bool
+) -> list[Extraction]:
     """The answers that a convention sees."""
     if convention == "dapo":
         return find_dapo(response)
-    found = find_all(response)
+    found = find_all(response, join=several == "last")
     if convention != "any":
         kinds = _ANCHORS[convention]
         return [item for item in found if item.anchor in kinds]
@@ -169,7 +171,7 @@ def grade_math(
     convention: Convention = "any",
     score_by: ScoreBy = "strict",
     require_anchor: bool = False,
-    timeout: float = 3.0,
+    timeout: float = 5.0,
 ) -> Verdict:
     r"""Judge one response.
 
@@ -195,10 +197,8 @@ def grade_math(
     if not isinstance(gold, str) or len(gold) > MAX_GOLD or not (answer := gold_answer(gold)):
         return gold_error(f"gold answer {str(gold)[:MAX_SHOWN]!r} is empty, too long or no text")
     text = _answer_part(response)
-    answers = _set_answers(text, convention, not require_anchor)
+    answers = _set_answers(text, convention, several, not require_anchor)
     strict = _verdict(_choose(answers, several, percent, timeout), answer, percent, timeout)
     if strict.broken or (convention == "any" and answers):
         return strict  # each anchor was seen: the flexible score is the same
-    if convention != "any" and strict.acc == 1.0 and score_by == "strict":
-        return strict
     return _combined(strict, _flexible(text, answer, convention, percent, timeout), score_by)

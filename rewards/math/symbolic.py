@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import mpmath  # type: ignore[import-untyped]
@@ -24,6 +26,7 @@ from rewards.math.tidy import tidy, untext
 from rewards.math.tokens import Unreadable
 
 DIGITS: Final = 60
+GOLD_STEP: Final = {"gold": True}
 _SAME: Final = 45  # leading digits that agree: the same
 _POINTS: Final = ("0.73", "1.37", "-0.83")
 _OPERATORS = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|ldots|cdots|dots)(?![A-Za-z])")
@@ -119,40 +122,72 @@ def vetoed(pred: str, gold: str) -> str:
     return ""
 
 
-def _algebra(pred: str, gold: str) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
     config = [LatexExtractionConfig(boxed_match_priority=-1)]
-    parsed = [
-        parse(f"${text}$", extraction_config=config, parsing_timeout=None) for text in (gold, pred)
-    ]
-    if not parsed[1]:
-        return {"same": None, "how": "math-verify cannot read the answer"}
-    if not parsed[0]:
-        return {"same": False, "how": "math-verify cannot read the gold answer"}
-    same = verify(*parsed, float_rounding=12, numeric_precision=50, timeout_seconds=None)
+    return parse(f"${text}$", extraction_config=config, parsing_timeout=None)
+
+
+def _verified(gold: Any, pred: Any) -> bool:
+    return bool(verify(gold, pred, float_rounding=12, numeric_precision=50, timeout_seconds=None))
+
+
+def _algebra(pred: str, gold: str) -> Iterator[dict[str, Any]]:
+    """math-verify's answer, after a step once the gold answer has verified against itself."""
+    right = _parsed(gold)
+    if not right:
+        yield {"same": False, "how": "math-verify cannot read the gold answer"}
+        return
+    _verified(right, right)
+    yield GOLD_STEP
+    left = _parsed(pred)
+    if not left:
+        yield {"same": None, "how": "math-verify cannot read the answer"}
+        return
+    same = _verified(right, left)
     veto = vetoed(untext(pred), untext(gold)) if same else ""
-    return {
-        "same": bool(same and not veto),
-        "how": f"math-verify, but {veto}" if veto else "math-verify",
-    }
+    how = f"math-verify, but {veto}" if veto else "math-verify"
+    yield {"same": same and not veto, "how": how}
 
 
-def decide(request: dict[str, Any]) -> dict[str, Any]:
-    """Compare two answers.
+def decide(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Compare two answers, step by step.
 
     Args:
         request: `pred`, `gold` and `lenient` (see `Rules`).
 
-    Returns:
-        `same`: True, False, or None when the response's answer cannot be read; and `how`.
+    Yields:
+        `GOLD_STEP` when the gold answer alone is known to be decided in time; at last `same` (True,
+        False, or None when the response's answer cannot be read) and `how`.
     """
     pred, gold = request["pred"], request["gold"]
     try:
         said = compare(read(pred), read(gold), Rules(request["lenient"], near))
         if said is not None:
-            return {"same": said, "how": f"{DIGITS} digits"}
+            yield {"same": said, "how": f"{DIGITS} digits"}
+            return
     except Unreadable:
         pass  # math-verify may know more notation
     try:
-        return _algebra(tidy(pred), tidy(gold))
+        yield from _algebra(tidy(pred), tidy(gold))
     except RecursionError:
-        return {"same": None, "how": "nested too deeply for math-verify"}
+        yield {"same": None, "how": "nested too deeply for math-verify"}
+
+
+def _warm() -> None:
+    """The first use of each part costs seconds: paid here once, before workers are forked."""
+    for gold, pred in (
+        (r"\int_0^1 2x dx + \frac{1}{2}", r"\sqrt{x} + \sin x"),
+        (r"\sum_{k=1}^{4} k", "10"),
+        (r"\lim_{n \to \infty} \frac{1}{n}", "x^2 - 1"),
+        (r"\begin{cases} 1 & x > 0 \\ 2 & x < 0 \end{cases}", r"\{1, 2\}"),
+        ("x + y = 1", r"y = 1 - x"),
+        (r"(1, 2) \cup [3, \infty)", r"\begin{pmatrix} 1 & 2 \end{pmatrix}"),
+    ):
+        left, right = _parsed(pred), _parsed(gold)
+        _verified(right, right)
+        _verified(right, left)
+    near(read(r"\sin x").term, read(r"\cos x").term)
+
+
+_warm()

@@ -1,11 +1,10 @@
 r"""Parse an expression: a recursive descent over tokens, for LaTeX and for plain notation.
 
 In: tokens. Out: a term, a nested tuple of one of these forms: `("num", Fraction)`, `("sym", name)`,
-`("add" | "mul" | "div" | "pow", left, right)`, `("neg", term)`, `("fn", name, term, …)`, `("call", name, term)` for a function that is
-only named. Implicit
-products, mixed numbers (`2\frac{1}{2}`), functions without parentheses (`\sin 2x`), roots, powers,
-factorials, binomials, absolute values. What it does not know (`\int`, `\sum`) is `Unreadable`.
-Nothing is evaluated.
+`("add" | "mul" | "div" | "pow", left, right)`, `("neg", term)`, `("fn", name, term, …)`, `("call",
+name, term)` for a function that is only named. Implicit products, mixed numbers (`2\frac{1}{2}`),
+functions without parentheses (`\sin 2x`), roots, powers, factorials, binomials, absolute values.
+What it does not know (`\int`, `\sum`) is `Unreadable`. Nothing is evaluated.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ _SYNONYMS: Final = {
     "gt": ">", "ast": "cdot", "varnothing": "emptyset", "lbrack": "[", "rbrack": "]",
     "lparen": "(", "rparen": ")", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|",
     "infinity": "infty", "dots": "ldots", "cdots": "ldots", "asin": "arcsin", "acos": "arccos",
-    "atan": "arctan", "colon": ":", 
-    "backslash": "setminus", "bar": "overline", "lbrace": "{set", "rbrace": "set}", "dotsc": "ldots", "approxeq": "approx", "sim": "approx",
+    "atan": "arctan", "colon": ":", "backslash": "setminus", "bar": "overline",
+    "lbrace": "{set", "rbrace": "set}", "dotsc": "ldots", "approxeq": "approx", "sim": "approx",
 }  # fmt: skip
 _PLAIN_WORDS: Final = {
     **{name: name for name in FUNCTIONS},
@@ -68,7 +68,8 @@ _DERIVATIVE = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z]{2})")
 _GROUPED = re.compile(r"(?<![\d.,\w])[1-9]\d{0,2}(?:,\d{3})+(?![\d,]*\d)")
 # Two words side by side: then no run of letters is a product.
 _PROSE = re.compile(
-    r"(?<![\\A-Za-z])(?!and\b|or\b|sin|cos|tan)[A-Za-z]{2,}\s+(?!and\b|or\b|sin|cos|tan|pi)[A-Za-z]{2}"
+    r"(?<![\\A-Za-z])(?!and\b|or\b|sin|cos|tan)[A-Za-z]{2,}\s+"
+    r"(?!and\b|or\b|sin|cos|tan|pi)[A-Za-z]{2}"
 )
 _WORDS: Final = frozenset({"not", "the", "are", "but", "for", "all", "any", "nor", "yes", "per"})
 _TEXT_SEPARATOR = re.compile(r"[\s,;]*(?:and|or)?[\s,;]*$", re.IGNORECASE)

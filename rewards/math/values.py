@@ -251,7 +251,9 @@ def _function(name: str, values: list[Value]) -> Value:
         below = values[1].rational
         if number is None or below is None or number.denominator * below.denominator != 1:
             return Value(_hashed(name, first.residue, values[1].residue), None, False)
-        if 0 <= below <= number <= MAX_BINOM:
+        if number > MAX_BINOM:
+            raise TooBig("a binomial of large numbers")
+        if 0 <= below <= number:
             return _of(Fraction(math.comb(int(number), int(below))))
         return Value(_hashed(name, first.residue, values[1].residue), None, False)
     if number is not None and name in ("abs", "floor", "ceil"):
