@@ -13,6 +13,7 @@ import builtins
 import gc
 import json
 import os
+import random
 import sys
 import threading
 import traceback
@@ -27,19 +28,34 @@ REQUEST_CAP: Final = 64 * 2**20
 _OWN: Final = __name__.rpartition(".")[0]
 
 
-def prepare(path: list[str]) -> None:
-    """Text streams on descriptors 0-2, own import path, no trace of the harness by name."""
+def preset(path: list[str]) -> None:
+    """What each program finds, made once in the server: streams on 0-2, import path, no harness.
+
+    The streams are made on a file and two pipes, as programs have them, so that what Python
+    remembers of them (seekable or not) is right.
+    """
+    given = os.memfd_create("stdin")
+    out, end = os.pipe()
+    kept = [os.dup(fd) for fd in range(3)]
+    for target, fd in enumerate((given, end, end)):
+        os.dup2(fd, target)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as we do
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    for target, fd in enumerate(kept):
+        os.dup2(fd, target)
+    for fd in (given, out, end, *kept):
+        os.close(fd)
     sys.path[:] = path
     sys.argv[:] = ["solution.py"]
     for name in [n for n in sys.modules if n == _OWN or n.startswith(f"{_OWN}.")]:
         del sys.modules[name]
-    import random
 
-    random.seed(0)  # the same draw for the same program: a verdict can be repeated
+
+def prepare() -> None:
+    """The same draws of `random` for the same program: a verdict can be repeated."""
+    random.seed(0)
     gc.enable()
 
 

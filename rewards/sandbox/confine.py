@@ -14,9 +14,11 @@ import signal
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from . import landlock, root, seccomp, syscalls
+from . import landlock, seccomp, syscalls
 
 CHANNEL: Final = 3  # the descriptor by which a confined process talks to its session
+# The standard library's folder, where a session's user may not walk to it (a private home).
+LIBRARY: Final = 9
 
 
 class Tier(NamedTuple):
@@ -61,12 +63,16 @@ def _limits(limits: dict[str, Any], tasks: int) -> None:
         resource.setrlimit(what, (soft, hard))
 
 
-def place_descriptors(wanted: Sequence[int]) -> None:
-    """Put descriptors at 0, 1, 2 … and close every other one."""
+def place_descriptors(wanted: Sequence[int], library: int = -1) -> None:
+    """Put descriptors at 0, 1, 2 … and close every other one but the library at its own."""
     high = [os.dup(fd) if fd < len(wanted) else fd for fd in wanted]
     for target, fd in enumerate(high):
         os.dup2(fd, target, inheritable=True)
-    syscalls.close_from(len(wanted))
+    if library >= 0:  # it lies at its place since the server's start
+        syscalls.close_range(len(wanted), LIBRARY - 1)
+        syscalls.close_range(LIBRARY + 1)
+    else:
+        syscalls.close_range(len(wanted))
 
 
 def lock_down(tier: Tier, limits: dict[str, Any], tasks: int) -> None:
@@ -77,7 +83,6 @@ def lock_down(tier: Tier, limits: dict[str, Any], tasks: int) -> None:
         limits: `cpu_s`, `memory_bytes`, `file_bytes`, `open_files`.
         tasks: most threads of this user id, wherever the kernel counts them.
     """
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir("/tmp" if tier.own_tmp else "/")
     _limits(limits, tasks)
@@ -85,8 +90,7 @@ def lock_down(tier: Tier, limits: dict[str, Any], tasks: int) -> None:
         syscalls.drop_capabilities()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     if tier.landlock:
-        devices = [f"/dev/{name}" for name in root.DEVICES]
         writable = ["/dev/null", *(["/tmp"] if tier.own_tmp else [])]
-        landlock.restrict(tier.landlock, [*tier.readable, *devices], writable)
+        landlock.restrict(tier.landlock, tier.readable, writable)
     if tier.seccomp:
         syscalls.seccomp_filter(seccomp.program(tier.own_tmp))

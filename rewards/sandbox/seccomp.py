@@ -56,7 +56,8 @@ NUMBERS: Final = {
 _EPERM, _ENOSYS, _ENOTSUP = 1, 38, 95
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _AUDIT_ARCH: Final = 0xC00000B7 if syscalls.ARCH == "aarch64" else 0xC000003E
-_LOAD, _EQUAL, _ANY_BIT, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x54, 0x06
+_LOAD, _EQUAL, _ANY_BIT, _AT_LEAST, _JUMP, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x05, 0x06
+_REFUSE: Final = _ERRNO | _EPERM
 
 # glibc falls back to the older call when these say "no such call".
 _ABSENT: Final = ("clone3", "openat2")
@@ -66,7 +67,6 @@ _NO_ATTRIBUTES: Final = (
 _CHANGES_FILES: Final = (
     "mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 copy_file_range ftruncate"
 ).split()
-_CHECKED: Final = ("clone", "prctl", "prlimit64", "socketpair", "ioctl", "fcntl")
 _WRITE_FLAGS: Final = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY RDWR CREAT TRUNC TMPFILE
 _NEW_NAMESPACES: Final = 0x7E020000
 _CLONE_THREAD: Final = 0x10000
@@ -74,32 +74,59 @@ _CLONE_THREAD: Final = 0x10000
 Instruction = tuple[int, int, int, int]
 
 
-def _is(value: int, *, skip: int) -> Instruction:
-    """Go on when the loaded word equals the value, else skip."""
-    return (_EQUAL, 0, skip, value)
+def _argument(index: int) -> Instruction:
+    return (_LOAD, 0, 0, 16 + 8 * index)
 
 
-def _argument(index: int, *, high: bool = False) -> Instruction:
-    return (_LOAD, 0, 0, 16 + 8 * index + 4 * high)
-
-
-def _give(action: int) -> Instruction:
-    return (_RETURN, 0, 0, action)
-
-
-def _when(name: str, body: Sequence[Instruction]) -> list[Instruction]:
-    """The body, which must return, for one system call."""
-    if name not in NUMBERS:
-        return []
-    return [_is(NUMBERS[name], skip=len(body)), *body]
+def _give(action: int) -> list[Instruction]:
+    return [(_RETURN, 0, 0, action)]
 
 
 def _one_of(index: int, values: Sequence[int]) -> list[Instruction]:
     """Allow when the argument's low word is one of the values."""
     body = [_argument(index)]
     for value in values:
-        body += [_is(value, skip=1), _give(_ALLOW)]
-    return [*body, _give(_ERRNO | _EPERM)]
+        body += [(_EQUAL, 0, 1, value), *_give(_ALLOW)]
+    return [*body, *_give(_REFUSE)]
+
+
+def _unless(index: int, bits: int) -> list[Instruction]:
+    """Allow when the argument has none of the bits."""
+    return [_argument(index), (_ANY_BIT, 0, 1, bits), *_give(_REFUSE), *_give(_ALLOW)]
+
+
+def _rules(writable: bool) -> dict[str, list[Instruction]]:
+    """What to do for each listed call; each body returns."""
+    rules = {name: _give(_ALLOW) for name in NUMBERS}
+    rules |= {name: _give(_ERRNO | _ENOSYS) for name in _ABSENT}
+    rules |= {name: _give(_ERRNO | _ENOTSUP) for name in _NO_ATTRIBUTES}
+    if not writable:
+        rules |= {name: _give(_REFUSE) for name in _CHANGES_FILES}
+        rules |= {"open": _unless(1, _WRITE_FLAGS), "openat": _unless(2, _WRITE_FLAGS)}
+    rules["clone"] = [
+        _argument(0),
+        (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
+        *_give(_REFUSE),
+        (_ANY_BIT, 0, 1, _CLONE_THREAD),
+        *_give(_ALLOW),
+        *_give(_REFUSE),
+    ]
+    rules["prctl"] = _one_of(0, (3, 15, 16))  # get dumpable, set and get name
+    rules["prlimit64"] = _one_of(0, (0,))  # its own limits
+    rules["socketpair"] = _one_of(0, (1,))  # AF_UNIX: asyncio's wake-up pair
+    # Terminal or not, window size, bytes waiting, non-blocking, close-on-exec.
+    rules["ioctl"] = _one_of(1, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451))
+    rules["fcntl"] = _one_of(1, (0, 1, 2, 3, 4, 1030, 1032))  # no owner, locks, pipe size
+    return rules
+
+
+def _search(spans: Sequence[tuple[int, list[Instruction]]]) -> list[Instruction]:
+    """Find the span of the loaded number by halving: a short path makes a filter cheap to set."""
+    if len(spans) == 1:
+        return spans[0][1]
+    half = len(spans) // 2
+    below, above = _search(spans[:half]), _search(spans[half:])
+    return [(_AT_LEAST, 0, 1, spans[half][0]), (_JUMP, 0, 0, len(below)), *below, *above]
 
 
 @cache
@@ -110,45 +137,17 @@ def program(writable: bool) -> bytes:
         writable: False refuses to open files for writing and to change folders at all, for tiers
             that have no private file system of bounded size.
     """
-    refused = _ERRNO | _EPERM
+    by_number = {NUMBERS[n]: body for n, body in _rules(writable).items() if n in NUMBERS}
+    spans: list[tuple[int, list[Instruction]]] = [(0, _give(_REFUSE))]
+    for number in range(max(by_number) + 2):
+        body = by_number.get(number, _give(_REFUSE))
+        if body != spans[-1][1]:
+            spans.append((number, body))
     code: list[Instruction] = [
         (_LOAD, 0, 0, 4),
         (_EQUAL, 1, 0, _AUDIT_ARCH),
-        _give(_KILL),
+        *_give(_KILL),
         (_LOAD, 0, 0, 0),
+        *_search(spans),  # x32's numbers lie above all spans and are refused with the last
     ]
-    if syscalls.ARCH == "x86_64":
-        code += [(_AT_LEAST, 0, 1, 0x40000000), _give(refused)]  # the x32 table
-    for name in _ABSENT:
-        code += _when(name, [_give(_ERRNO | _ENOSYS)])
-    for name in _NO_ATTRIBUTES:
-        code += _when(name, [_give(_ERRNO | _ENOTSUP)])
-    if not writable:
-        for name in _CHANGES_FILES:
-            code += _when(name, [_give(refused)])
-        for name, index in (("open", 1), ("openat", 2)):
-            body = [_argument(index), (_ANY_BIT, 0, 1, _WRITE_FLAGS), _give(refused)]
-            code += _when(name, [*body, _give(_ALLOW)])
-    thread = [
-        _argument(0),
-        (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
-        _give(refused),
-        (_ANY_BIT, 0, 1, _CLONE_THREAD),
-        _give(_ALLOW),
-        _give(refused),
-    ]
-    code += _when("clone", thread)
-    code += _when("prctl", _one_of(0, (3, 15, 16)))  # get dumpable, set and get name
-    code += _when("prlimit64", _one_of(0, (0,)))  # its own limits
-    code += _when("socketpair", _one_of(0, (1,)))  # AF_UNIX: asyncio's wake-up pair
-    # Window size, terminal or not, close-on-exec, bytes waiting, non-blocking.
-    code += _when("ioctl", _one_of(1, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)))
-    code += _when("fcntl", _one_of(1, (0, 1, 2, 3, 4, 1030, 1032)))  # no owner, locks, pipe size
-    special = {*_ABSENT, *_NO_ATTRIBUTES, *_CHECKED}
-    if not writable:
-        special |= {*_CHANGES_FILES, "open", "openat"}
-    for name, number in NUMBERS.items():
-        if name not in special:
-            code += [_is(number, skip=1), _give(_ALLOW)]
-    code.append(_give(refused))
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)

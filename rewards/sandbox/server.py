@@ -19,12 +19,12 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import confine, landlock, root, seccomp, session, syscalls
+from . import candidate, confine, root, seccomp, session, syscalls
 
 # What solutions import most. Loaded once here, they are there in every child at no cost.
 _PRELOADED = (
     "abc array bisect calendar cmath collections contextlib copy dataclasses datetime decimal enum "
-    "fractions functools hashlib heapq io itertools json math numbers operator queue random re "
+    "fractions functools heapq io itertools json math numbers operator queue random re "
     "statistics string textwrap threading time traceback types typing _strptime"
 ).split()
 
@@ -102,18 +102,23 @@ class _Server:
             self.proc = root.enter(folders, hidden, self._uids())
         private = name in ("namespaces", "bubblewrap")
         if not private and self._uids() and not where["library_open"]:
-            self.library = os.open(where["stdlib"], os.O_PATH | os.O_DIRECTORY)
+            found = os.open(where["stdlib"], os.O_PATH | os.O_DIRECTORY)
+            os.dup2(found, confine.LIBRARY)
+            self.library = confine.LIBRARY
         filtered = bool(syscalls.ARCH)
         if filtered:
             seccomp.program(True)
             seccomp.program(False)
-        readable = ("/",) if private else tuple(folders)
+        readable = ["/"] if private else [*folders, *(f"/dev/{name}" for name in root.DEVICES)]
+        if self.library >= 0:
+            readable.append(f"/proc/self/fd/{self.library}")
         abi = abi if name != "unsafe" else 0
-        return confine.Tier(name, private, name == "namespaces", abi, filtered, readable)
+        return confine.Tier(name, private, name == "namespaces", abi, filtered, tuple(readable))
 
-    def _path(self) -> list[str]:
+    def import_path(self) -> list[str]:
         """Import path of confined processes."""
-        base = "{library}" if self.library >= 0 else self.setting["stdlib"]
+        stdlib = self.setting["stdlib"]
+        base = stdlib if self.library < 0 else f"/proc/self/fd/{self.library}"
         return [base, f"{base}/lib-dynload", *self.setting["packages"]]
 
     def _limit_of_tasks(self, limit: int) -> int:
@@ -134,7 +139,7 @@ class _Server:
         pid = os.fork()
         if pid == 0:
             self._be_session(session.Place(
-                self.tier, self._path(), self.proc, self.library, uid, tasks
+                self.tier, self.proc, self.library, uid, tasks
             ), job, here, keep)
         os.close(job)
         os.close(keep)
@@ -199,6 +204,7 @@ def main(argument: str) -> None:
     control = socket.socket(fileno=os.dup(setting["control"]))
     try:
         server = _Server(setting)
+        candidate.preset(server.import_path())
     except OSError as error:
         control.send(json.dumps({"error": str(error)}).encode())
         return
@@ -208,6 +214,3 @@ def main(argument: str) -> None:
         server.serve()
     finally:
         server.end()
-
-
-__all__ = ["landlock", "main"]

@@ -29,16 +29,13 @@ class Place(NamedTuple):
 
     Attributes:
         tier: what confinement there is.
-        path: the import path of confined processes.
         proc: descriptor of the host's /proc, -1 when no namespaces are to be made.
-        library: descriptor of the standard library where its path is not open to the session's
-            user, else -1.
+        library: see `confine.LIBRARY`; -1 where it is not needed.
         uid: user id to change to; 0 keeps the present one.
         tasks: value of RLIMIT_NPROC.
     """
 
     tier: confine.Tier
-    path: list[str]
     proc: int
     library: int
     uid: int
@@ -80,16 +77,9 @@ class Session:
         if pid == 0:
             try:
                 os.setpgid(0, 0)
-                extra = [self.place.library] if self.place.library >= 0 else []
-                path = self.place.path
-                if extra:
-                    path = [p.replace("{library}", f"/proc/self/fd/{len(fds)}") for p in path]
-                    tier = self.place.tier
-                    readable = [f"/proc/self/fd/{len(fds)}", *tier.readable]
-                    self.place = self.place._replace(tier=tier._replace(readable=tuple(readable)))
-                confine.place_descriptors([*fds, *extra])
+                confine.place_descriptors(fds, self.place.library)
                 confine.lock_down(self.place.tier, limits, self.place.tasks)
-                candidate.prepare(path)
+                candidate.prepare()
                 body()
             except BaseException:
                 traceback.print_exc()

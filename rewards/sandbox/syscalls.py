@@ -110,12 +110,14 @@ def drop_capabilities() -> None:
     _call("capset", header, bytes(24))
 
 
-def close_from(first: int) -> None:
-    """Close every file descriptor from `first` on."""
+def close_range(first: int, last: int = 0xFFFFFFFF) -> None:
+    """Close the file descriptors from `first` to `last`."""
+    if first > last:
+        return
     try:
-        _call("close_range", first, 0xFFFFFFFF, 0)
+        _call("close_range", first, last, 0)
     except OSError:
-        os.closerange(first, 4096)
+        os.closerange(first, min(last, 4095) + 1)  # kernels before 5.9
 
 
 def seccomp_filter(program: bytes) -> None:
