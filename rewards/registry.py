@@ -30,6 +30,7 @@ from rewards.verdict import Verdict, verifier_error
 BUILT_IN: Final[Mapping[str, str]] = {
     "math": "rewards.math:grade_math",
     "exact": "rewards.exact:grade_exact",
+    "code": "rewards.code.grade:grade_code",
     "constant": "rewards.control:grade_constant",
     "random": "rewards.control:grade_random",
 }
