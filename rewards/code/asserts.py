@@ -144,7 +144,7 @@ def split(source: str) -> list[Test]:
     """
     try:
         body = ast.parse(source.strip()).body
-    except (SyntaxError, RecursionError) as error:
+    except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f"test does not compile: {error}") from None
     if not any(isinstance(node, ast.Assert) for part in body for node in ast.walk(part)):
         raise ValueError(f"no assert in test {source.strip()[:60]!r}")
@@ -161,7 +161,7 @@ def called(source: str) -> set[str]:
     """Names of functions that a test calls and that are no built-ins."""
     try:
         tree = ast.parse(source.strip())
-    except (SyntaxError, RecursionError):
+    except (SyntaxError, RecursionError, MemoryError):
         return set()
     names = {
         node.func.id

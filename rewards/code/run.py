@@ -138,15 +138,25 @@ def _steps(
             return
 
 
+def _compared(value: Any, same: Callable[[Any], bool]) -> Result:
+    """A value that the program gave, compared; some values cannot even be compared or shown."""
+    try:
+        if same(value):
+            return PASSED
+        return Result("failed", f"wrong value {value!r:.80}")
+    except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
+        return Result("failed", f"wrong value, {type(value).__name__} ({type(error).__name__})")
+
+
 def _call_step(suite: Suite, given: list[Any], expected: Any, atol: float) -> Step:
     def step(session: SessionLike) -> Result:
         outcome = session.call(suite.entry, given)
         if outcome.kind != "value":
             return _failure(outcome)
         accepted = [expected, *(expected if suite.wrapped else ())]
-        if any(same_value(outcome.value, wanted, atol) for wanted in accepted):
-            return PASSED
-        return Result("failed", f"wrong value {outcome.value!r:.80}")
+        return _compared(
+            outcome.value, lambda value: any(same_value(value, w, atol) for w in accepted)
+        )
 
     return step
 
@@ -157,9 +167,7 @@ def _direct_step(test: Direct) -> Step:
         if outcome.kind != "value":
             return _failure(outcome)
         # Python's `==`, as the assert has it: True equals 1, a tuple does not equal a list.
-        if outcome.value == test.expected:
-            return PASSED
-        return Result("failed", f"wrong value {outcome.value!r:.80}")
+        return _compared(outcome.value, lambda value: bool(value == test.expected))
 
     return step
 

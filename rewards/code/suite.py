@@ -93,7 +93,7 @@ class Suite:
         if defines(code, self.entry):
             whole = f"{self.prompt}\n\n{code}"  # the prompt's imports and helpers, then all anew
             return whole if _compiles(whole) else code
-        for rest in (code, textwrap.indent(code, "    ")):
+        for rest in (textwrap.indent(code, "    "), code):
             if _compiles(self.prompt + rest):
                 return self.prompt + rest
         return self.prompt + code
@@ -102,7 +102,7 @@ class Suite:
 def _compiles(source: str) -> bool:
     try:
         ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the parser's word for depth
         return False
     return True
 

@@ -139,7 +139,9 @@ def _wanted(tree: ast.AST, own: dict[str, Any]) -> set[str]:
 
 def _stand_in(name: str, own: dict[str, Any]) -> None:
     kind, value = ask("describe", name=name)
-    if kind == "module":
+    if kind == "absent" and name in sys.stdlib_module_names:
+        own[name] = importlib.import_module(name)  # a data set may forget an import
+    elif kind == "module":
         if str(value).partition(".")[0] in sys.stdlib_module_names:
             own[name] = importlib.import_module(str(value))
     elif kind == "value":
