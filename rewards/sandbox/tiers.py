@@ -81,6 +81,10 @@ def _bubblewrap(command: list[str], folders: list[str], python: str) -> list[str
         # As real root, with the right to change to a session's uid and no other.
         words += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         words += ["--cap-add", "CAP_KILL", "--cap-add", "CAP_SYS_RESOURCE"]
+    shown = [*folders, "/dev/null", _HARNESS + "/python"]
+    parents = {str(parent) for path in shown for parent in Path(path).parents} - {"/"}
+    for parent in sorted(parents):
+        words += ["--dir", parent]  # made in passing, they would be closed to other users
     for name in root.DEVICES:
         words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     for folder in folders:
