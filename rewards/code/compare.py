@@ -24,7 +24,7 @@ def _same_token(got: str, wanted: str, atol: float) -> bool:
     if not (fractional and _NUMBER.fullmatch(got) and _NUMBER.fullmatch(wanted)):
         return False
     left, right = Decimal(got), Decimal(wanted)
-    return left == right or abs(left - right) <= Decimal(atol) * max(1, abs(right))
+    return left == right or abs(left - right) <= Decimal(atol) * max(Decimal(1), abs(right))
 
 
 def _same_tokens(got: str, wanted: str, atol: float) -> bool:

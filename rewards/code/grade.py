@@ -8,12 +8,13 @@ programs run at once are bounded by the sandbox's slots. Only the sandbox runs m
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, Literal
 
 from rewards.code.compare import MODES, Mode
@@ -28,6 +29,7 @@ from rewards.verdict import Verdict, gold_error, unparseable, verifier_error
 
 Score = Literal["binary", "fraction"]
 SHARE: Final = "tests_passed"
+_WHERE: Final = frozenset({"tier", "allow_unsafe", "slots", "packages", "remote"})
 _lock = threading.Lock()
 _sandboxes: dict[tuple[Any, ...], Sandbox | RemoteSandbox] = {}
 
@@ -140,6 +142,16 @@ def grade_code(
         except SandboxError as error:
             said = str(error)
     return verifier_error(said)
+
+
+async def grade_code_async(response: str, gold: Any, **options: Any) -> Verdict:
+    """`grade_code` for an event loop; as many at once as there are slots, the others wait."""
+    where = {k: v for k, v in options.items() if k in _WHERE}
+    box = sandbox(**where)
+    work = partial(grade_code, response, gold, **options)
+    if isinstance(box, RemoteSandbox):
+        return await asyncio.to_thread(work)
+    return await box.in_thread(work)
 
 
 def _judge(suite: Suite, code: str, backend: Backend, plan: Plan, check_reference: bool) -> Verdict:

@@ -7,9 +7,10 @@ own in the sandbox, made after the program's. No verdict is made here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from rewards.code.asserts import Direct, General
@@ -25,20 +26,36 @@ MAX_RESTARTS = 3
 class SessionLike(Protocol):
     """What the local sandbox and a remote back end both offer."""
 
-    def run(self, stdin: bytes) -> Outcome: ...
-    def start(self) -> Outcome: ...
-    def call(self, name: str, arguments: list[Any]) -> Outcome: ...
-    def evaluate(self, expression: str) -> Outcome: ...
-    def execute(self, source: str) -> Outcome: ...
-    def check(self, test: str, trusted: list[str], remote: list[str]) -> Outcome: ...
+    def run(self, stdin: bytes) -> Outcome:
+        """Run the program on one input."""
+
+    def start(self) -> Outcome:
+        """Start the program for calls."""
+
+    def call(self, name: str, arguments: list[Any]) -> Outcome:
+        """Call a function."""
+
+    def evaluate(self, expression: str) -> Outcome:
+        """Evaluate an expression."""
+
+    def execute(self, source: str) -> Outcome:
+        """Run set-up source."""
+
+    def check(self, test: str, trusted: list[str], remote: list[str]) -> Outcome:
+        """Run a test from another process."""
 
 
 class Backend(Protocol):
     """Opens sessions."""
 
+    @property
+    def tier(self) -> str:
+        """The isolation in use."""
+
     def session(
         self, source: str, limits: Limits, tests: int = 1
-    ) -> AbstractContextManager[SessionLike]: ...
+    ) -> AbstractContextManager[SessionLike]:
+        """Open one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +126,13 @@ def _steps(
     steps: list[Step], suite: Suite, program: str, backend: Backend, plan: Plan
 ) -> Iterator[Result]:
     """Tests that share one loaded program, in a new session after one that broke it."""
-    done = 0
+    done, until = 0, time.monotonic() + plan.limits.total_s
     for attempt in range(MAX_RESTARTS):
         if done == len(steps):
             return
-        with backend.session(program, plan.limits, suite.size) as session:
+        left = max(0.01, until - time.monotonic())
+        limits = replace(plan.limits, total_s=left)
+        with backend.session(program, limits, suite.size) as session:
             loaded = session.start()
             for source in (suite.imports, suite.setup):
                 if loaded.kind == "value" and source:
@@ -128,9 +147,11 @@ def _steps(
                 done += 1
                 yield result
                 broken = result.kind == "timeout" or result.why.startswith("ended")
-                if broken or (not result.passed and done <= len(suite.tests) and isinstance(
-                    suite.tests[done - 1], General
-                )):
+                if broken or (
+                    not result.passed
+                    and done <= len(suite.tests)
+                    and isinstance(suite.tests[done - 1], General)
+                ):
                     break
         if attempt == MAX_RESTARTS - 1:
             for _ in steps[done:]:

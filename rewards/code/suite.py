@@ -1,8 +1,8 @@
 """Read a row's tests, in the shapes in which code data sets write them.
 
 In: the row's ground truth, a mapping, list, JSON text or test source. Out: a `Suite`, or a
-`ValueError` that says what is missing (the caller's `gold_error`). Shapes: `inputs` + `outputs` with
-or without `fn_name`; a list of `{"input", "output"}`; `test` + `entry_point` (HumanEval);
+`ValueError` that says what is missing (the caller's `gold_error`). Shapes: `inputs` + `outputs`
+with or without `fn_name`; a list of `{"input", "output"}`; `test` + `entry_point` (HumanEval);
 `test_list` with set-up and imports (MBPP); a list of asserts; `inputs` + `entry_point` +
 `reference`, whose outputs the reference gives (MBPP+). Never unpickles.
 """
@@ -210,9 +210,7 @@ def _human_eval(gold: Mapping[str, Any]) -> Suite:
     prompt, reference = str(gold.get("prompt") or ""), _reference(gold)
     if reference and prompt and f"def {entry}" not in reference:
         reference = prompt + reference
-    return Suite(
-        "asserts", tests=(General(test),), entry=entry, prompt=prompt, reference=reference
-    )
+    return Suite("asserts", tests=(General(test),), entry=entry, prompt=prompt, reference=reference)
 
 
 def read_suite(gold: Any) -> Suite:

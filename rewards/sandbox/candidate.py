@@ -42,7 +42,8 @@ def preset(path: list[str]) -> None:
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as we do
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, f"__{name}__", getattr(sys, name))
     for target, fd in enumerate(kept):
         os.dup2(fd, target)
     for fd in (given, out, end, *kept):
@@ -146,7 +147,8 @@ class _Calls:
         if do == "describe":
             return self.describe(head["name"])
         if do == "exec":
-            return _run(head["source"], "setup.py", self.names)
+            _run(head["source"], "setup.py", self.names)
+            return None
         if do == "eval":
             code = compile(head["source"], "test.py", "eval", dont_inherit=True)
             return eval(code, self.names)

@@ -81,6 +81,7 @@ class Remote:
         self._number, self._name, self._kind = number, name, kind
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what it stands for, with plain values."""
         packed = {
             "args": plain.encode(args, _outgoing),
             "kwargs": plain.encode(kwargs, _outgoing),
@@ -124,7 +125,8 @@ class Remote:
 
 def _wanted(tree: ast.AST, own: dict[str, Any]) -> set[str]:
     """Names that the tests use and nobody on this side defines."""
-    used, made = set(), set()
+    used: set[str] = set()
+    made: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else made).add(node.id)

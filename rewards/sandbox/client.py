@@ -7,26 +7,32 @@ after a fork of the caller, and once again when it died. No judgement of outputs
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import itertools
 import json
+import logging
 import os
 import secrets
 import select
 import socket
+import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from rewards.sandbox import plain, tiers, wire
 from rewards.sandbox.errors import SandboxError
 from rewards.sandbox.limits import Limits
 from rewards.sandbox.slots import Slots
 
+_log = logging.getLogger("temper.sandbox")
+T = TypeVar("T")
 Kind = Literal["value", "error", "exit", "checked", "timeout", "overflow", "died"]
 GRACE_S: Final = 3.0  # the session answers its deadline within this, or counts as broken
 
@@ -66,6 +72,11 @@ class Session:
         self._call_limits = limits.to_wire(tests)
         self._until = time.monotonic() + limits.total_s
 
+    @property
+    def spent(self) -> bool:
+        """Whether all of the response's time has gone; every further test is then a time-out."""
+        return time.monotonic() >= self._until
+
     def _exchange(self, head: Mapping[str, Any], blob: bytes = b"") -> wire.Frame:
         left = self._until - time.monotonic()
         wall = max(0.0, min(self._limits.wall_s, left))
@@ -89,6 +100,8 @@ class Session:
 
     def run(self, stdin: bytes) -> Outcome:
         """Run the program on one input, in a fresh process."""
+        if self.spent:
+            return Outcome("timeout")
         head, output = self._exchange({"do": "run", "limits": self._wire_limits}, stdin)
         return Outcome(head["kind"], status=head["status"], output=output, error=head["error"])
 
@@ -112,6 +125,8 @@ class Session:
         return self._reply(self._exchange({"do": "start", "limits": self._call_limits}))
 
     def _ask(self, request: Mapping[str, Any]) -> Outcome:
+        if self.spent:
+            return Outcome("timeout")
         head = {"do": "ask", "limits": self._call_limits, "request": dict(request)}
         return self._reply(self._exchange(head))
 
@@ -133,6 +148,8 @@ class Session:
 
         Ends the session's use when it does not pass.
         """
+        if self.spent:
+            return Outcome("timeout")
         head = {"test": test, "trusted": trusted, "remote": remote, "limits": self._call_limits}
         reply = self._exchange({"do": "check", **head}).head
         return Outcome(
@@ -141,6 +158,13 @@ class Session:
             error=str(reply.get("error", "")),
             fault=str(reply.get("fault", "")),
         )
+
+
+def _cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class _Server:
@@ -156,9 +180,12 @@ class _Server:
             socket.send_fds(self.control, [json.dumps(message).encode()], fds)
 
     def close(self) -> None:
-        self.control.close()
-        with suppress(Exception):
+        self.control.close()  # it ends itself, and all its sessions
+        try:
             self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class Sandbox:
@@ -184,7 +211,8 @@ class Sandbox:
         """
         self._choice, self._unsafe = tier, allow_unsafe
         self._setting = tiers.Setting(packages=packages)
-        self._slots = Slots(slots or max(2, len(os.sched_getaffinity(0))))
+        self._slots = Slots(slots or max(2, _cores()))
+        self._threads: ThreadPoolExecutor | None = None
         self._patience = patience_s
         self._lock = threading.Lock()
         self._server: _Server | None = None
@@ -202,13 +230,14 @@ class Sandbox:
         with self._lock:
             if self._owner != os.getpid():  # a fork must not share its parent's server
                 self._server, self._owner = None, os.getpid()
-                self._slots = Slots(self._slots.count)
+                self._slots, self._threads = Slots(self._slots.count), None
             if self._server is not None and self._server.process.poll() is not None:
                 self._server.close()
                 self._server = None
             if self._server is None:
                 if not self._tier:
                     self._tier = tiers.choose(self._choice, self._setting, self._unsafe)
+                    _log.info("model code runs in tier %s", self._tier)
                 self._server = _Server(self._setting, self._tier)
             return self._server
 
@@ -235,6 +264,16 @@ class Sandbox:
             raise SandboxError("the sandbox's session has gone", fix="see memory limits") from None
         finally:
             slots.give(slot)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run blocking work of this sandbox without blocking the event loop.
+
+        As many threads as slots: callers that wait take no thread of the loop's own pool.
+        """
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._slots.count, "temper-sandbox")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
         """End the server and all that runs in it."""
@@ -267,7 +306,10 @@ class _Opened:
         return self.job
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self.job.close()
         poller = select.poll()

@@ -134,7 +134,7 @@ def _guard(values: list[Any]) -> list[Any]:
 
 def _dict(pairs: list[Any]) -> dict[Any, Any]:
     _guard([key for key, _ in pairs])
-    return {key: value for key, value in pairs}  # noqa: C416 - unpacking checks the shape
+    return {key: value for key, value in pairs}
 
 
 def _number(text: Any) -> int:

@@ -28,7 +28,7 @@ _MARGIN_S: Final = 20.0  # queueing and start-up at the server
 _BUSY: Final = frozenset({429, 502, 503, 504})
 
 # Runs at the server. `plain`'s source comes first, so that both sides encode alike.
-_DRIVER: Final = '''
+_DRIVER: Final = """
 import sys as _sys
 _request = json.loads(_sys.stdin.read())
 _names = {"__name__": "solution"}
@@ -51,7 +51,7 @@ try:
 except BaseException as _error:
     _answer["error"] = [type(_error).__name__, str(_error)[:500]]
 _sys.stdout.write("\\n" + _request["mark"] + json.dumps(_answer) + "\\n")
-'''
+"""
 
 
 class RemoteSandbox:

@@ -61,12 +61,29 @@ _REFUSE: Final = _ERRNO | _EPERM
 
 # glibc falls back to the older call when these say "no such call".
 _ABSENT: Final = ("clone3", "openat2")
-_NO_ATTRIBUTES: Final = (
-    "getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr setxattr lsetxattr fsetxattr"
-).split()
-_CHANGES_FILES: Final = (
-    "mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 copy_file_range ftruncate"
-).split()
+_NO_ATTRIBUTES: Final = [
+    "getxattr",
+    "lgetxattr",
+    "fgetxattr",
+    "listxattr",
+    "llistxattr",
+    "flistxattr",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+]
+_CHANGES_FILES: Final = [
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "unlink",
+    "unlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "copy_file_range",
+    "ftruncate",
+]
 _WRITE_FLAGS: Final = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY RDWR CREAT TRUNC TMPFILE
 _NEW_NAMESPACES: Final = 0x7E020000
 _CLONE_THREAD: Final = 0x10000

@@ -17,16 +17,16 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from . import candidate, confine, root, seccomp, session, syscalls
 
 # What solutions import most. Loaded once here, they are there in every child at no cost.
-_PRELOADED = (
-    "abc array bisect calendar cmath collections contextlib copy dataclasses datetime decimal enum "
-    "fractions functools heapq io itertools json math numbers operator queue random re "
-    "statistics string textwrap threading time traceback types typing _strptime"
-).split()
+_PRELOADED: Final = """
+abc array bisect calendar cmath collections contextlib copy dataclasses datetime decimal enum
+fractions functools heapq io itertools json math numbers operator queue random re statistics
+string textwrap threading time traceback types typing _strptime
+""".split()  # noqa: SIM905 - a list of sixty lines reads no better
 
 
 def _self_test(tier: confine.Tier) -> None:
@@ -138,9 +138,9 @@ class _Server:
         here = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._be_session(session.Place(
-                self.tier, self.proc, self.library, uid, tasks
-            ), job, here, keep)
+            self._be_session(
+                session.Place(self.tier, self.proc, self.library, uid, tasks), job, here, keep
+            )
         os.close(job)
         os.close(keep)
         self.children[request["id"]] = (pid, os.pidfd_open(pid))

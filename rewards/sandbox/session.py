@@ -16,6 +16,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, NoReturn
 
 from . import candidate, checker, confine, plain, root, syscalls, wire
@@ -50,10 +51,8 @@ class _Child(NamedTuple):
 def _end(child: _Child) -> tuple[int, float]:
     """Kill a child, whatever it does; its wait status and CPU seconds."""
     for kill in (os.kill, os.killpg):
-        try:
+        with suppress(ProcessLookupError, PermissionError):  # gone, or never led a group
             kill(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # it has gone, or never led a group
     _, status, usage = os.wait4(child.pid, 0)
     os.close(child.pidfd)
     return status, usage.ru_utime + usage.ru_stime
@@ -72,7 +71,7 @@ class Session:
         self.tested = False
 
     def spawn(self, limits: dict[str, Any], fds: list[int], body: Callable[[], object]) -> _Child:
-        """Fork a confined child that runs `body` with `fds` as 0, 1, 2 …"""
+        """Fork a confined child that runs `body`, with `fds` placed from 0 on."""
         pid = os.fork()
         if pid == 0:
             try:
@@ -182,10 +181,8 @@ class Session:
             wire.write(self.job, {"nonce": head["nonce"], "kind": "died", "status": 0})
             return
         request = wire.pack({**head["request"], "nonce": head["nonce"]})
-        try:
+        with suppress(wire.Late, wire.Closed):  # the wait for the reply then says what happened
             wire.write_all(self.line.fileno(), request, time.monotonic() + head["wall_s"])
-        except (wire.Late, wire.Closed):
-            pass  # the wait for the reply then says what happened
         self._relay(head)
 
     def check(self, head: dict[str, Any]) -> None:

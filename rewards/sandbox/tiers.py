@@ -2,10 +2,10 @@
 
 In: nothing but the machine. Out: a running server, or the reason why a tier cannot be had. A probe
 is the real thing: the server starts in the tier, confines a child and tries what must fail. Order:
-`namespaces` (user, PID, mount, network, IPC, UTS namespaces, a private root, seccomp, Landlock where
-the kernel has it, rlimits), `bubblewrap` (the same walls around the server, made by bwrap, shared
-by its programs), `landlock` (Landlock, seccomp, rlimits), `unsafe` (seccomp and rlimits: a program
-can read the host's files).
+`namespaces` (user, PID, mount, network, IPC, UTS namespaces, a private root, seccomp, Landlock
+where the kernel has it, rlimits), `bubblewrap` (the same walls around the server, made by bwrap,
+shared by its programs), `landlock` (Landlock, seccomp, rlimits), `unsafe` (seccomp and rlimits: a
+program can read the host's files).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _bubblewrap(command: list[str], folders: list[str], python: str) -> list[str
     words += ["--ro-bind", str(Path(__file__).parent), f"{_HARNESS}/sandbox"]
     words += ["--ro-bind", os.path.realpath(python), f"{_HARNESS}/python"]
     words += ["--dir", "/tmp", "--remount-ro", "/", "--new-session", "--chdir", "/", "--"]
-    return words + [f"{_HARNESS}/python", *command[1:]]
+    return [*words, f"{_HARNESS}/python", *command[1:]]
 
 
 def start(setting: Setting, tier: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -104,6 +104,8 @@ def start(setting: Setting, tier: str) -> tuple[subprocess.Popen[bytes], socket.
     Raises:
         SandboxError: the tier cannot be had here, with the reason.
     """
+    if not sys.platform.startswith("linux"):
+        raise SandboxError(f"no sandbox on {sys.platform}", fix="Linux, or a remote back end")
     stdlib = sysconfig.get_paths()["stdlib"]
     python = getattr(sys, "_base_executable", sys.executable)
     own = str(Path(__file__).parent.parent)
@@ -122,7 +124,9 @@ def start(setting: Setting, tier: str) -> tuple[subprocess.Popen[bytes], socket.
         "own_path": inside,
     }
     # Appended: this folder's neighbours bear names of the standard library (`numbers`).
-    code = f"import sys; sys.path.append({inside!r}); import sandbox.server as s; s.main(sys.argv[1])"
+    code = (
+        f"import sys; sys.path.append({inside!r}); import sandbox.server as s; s.main(sys.argv[1])"
+    )
     command = [python, "-S", "-s", "-P", "-B", "-c", code, json.dumps(what)]
     errors = os.memfd_create("errors")
     clean = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PATH": "/usr/bin:/bin", "HOME": "/tmp"}

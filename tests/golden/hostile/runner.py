@@ -6,8 +6,9 @@ alone, so that any interpreter on the machine can run it as any user.
 
     python runner.py namespaces
 
-`forge.txt`: must not score where the answer is a number that the program cannot know. `exhaust.txt`:
-must end in time. `escape.txt`: `act()` must not succeed; it is right by returning anything true.
+`forge.txt`: must not score where the answer is a number that the program cannot know.
+`exhaust.txt`: must end in time. `escape.txt`: `act()` must not succeed; it
+is right by returning anything true.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ OPTIONS: dict[str, Any] = {
     "memory_mb": 256,
     "output_mb": 1.0,
     "slots": 4,
+    "allow_unsafe": True,  # no matter: the tier is named
 }
 ESCAPE = """
 def solve(x):
@@ -188,25 +190,34 @@ def attempt(program: Program, host: Host, tier: str) -> list[str]:
     return wrong
 
 
-def hunt(tier: str) -> list[str]:
-    """Run everything; what must not be."""
+def hunt(tier: str, only: frozenset[str] = frozenset()) -> list[str]:
+    """What must not be, after all programs, or those named."""
     from rewards.code.grade import grade_code, sandbox
 
     os.environ["TEMPER_HOSTILE_SECRET"] = "the secret"
     with tempfile.TemporaryDirectory() as folder:
         host = Host(Path(folder))
-        first = grade_code("```python\nprint(6)\n```", {"inputs": [""], "outputs": ["6"]},
-                           tier=tier, **OPTIONS)
+        first = grade_code(
+            "```python\nprint(6)\n```", {"inputs": [""], "outputs": ["6"]}, tier=tier, **OPTIONS
+        )
         assert first.status == "correct", first
         time.sleep(0.3)
         running = descendants() | strangers()  # the server, and bwrap around it
+        chosen = [p for p in programs() if not only or p.name in only]
         with ThreadPoolExecutor(4) as pool:
-            wrong = [w for ws in pool.map(lambda p: attempt(p, host, tier), programs()) for w in ws]
+
+            def one(program: Program) -> list[str]:
+                return attempt(program, host, tier)
+
+            wrong = [w for ws in pool.map(one, chosen) for w in ws]
         before, after = host.before, host.state()
-        wrong += [f"host: {k} {before.get(k)} → {after.get(k)}" for k in before | after
-                  if before.get(k) != after.get(k)]
+        wrong += [
+            f"host: {k} {before.get(k)} → {after.get(k)}"
+            for k in before | after
+            if before.get(k) != after.get(k)
+        ]
         wrong += left_behind(running)
-    box = sandbox(tier=tier, slots=OPTIONS["slots"])
+    box = sandbox(tier=tier, slots=OPTIONS["slots"], allow_unsafe=True)
     if box.tier != tier:
         wrong.append(f"ran in {box.tier}")
     return wrong
