@@ -8,6 +8,7 @@ fork costs a millisecond; holds no data of any row.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
 import json
@@ -193,6 +194,10 @@ class _Server:
 def main(argument: str) -> None:
     """Set up, report, serve."""
     setting = json.loads(argument)
+    for name in ("control", "client"):  # out of the way of the descriptors with fixed numbers
+        given = setting[name]
+        setting[name] = fcntl.fcntl(given, fcntl.F_DUPFD_CLOEXEC, confine.LIBRARY + 10)
+        os.close(given)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # a Ctrl-C is the client's to handle
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.path[:] = [path for path in sys.path if path != setting["own_path"]]
@@ -201,7 +206,7 @@ def main(argument: str) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    control = socket.socket(fileno=os.dup(setting["control"]))
+    control = socket.socket(fileno=fcntl.fcntl(setting["control"], fcntl.F_DUPFD_CLOEXEC, 32))
     try:
         server = _Server(setting)
         candidate.preset(server.import_path())

@@ -175,6 +175,22 @@ def test_threads_and_event_loops_share_one_sandbox(box: Sandbox) -> None:
 
 
 @isolated
+@pytest.mark.parametrize("tier", HERE)
+def test_each_tier_runs_programs_whatever_descriptors_the_caller_holds(tier: str) -> None:
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(2)]  # moves the numbers of the next
+    try:
+        for _ in range(4):
+            box = Sandbox(tier=tier, slots=2)
+            held += [os.open(os.devnull, os.O_RDONLY)]
+            said = run(box, "import sqlite3, fractions, email\nprint(sqlite3.sqlite_version)")
+            box.close()
+            assert (said.status, said.output[:2]) == (0, b"3."), said.error
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+@isolated
 def test_a_server_that_died_is_started_again(box: Sandbox) -> None:
     run(box, "pass")
     assert box._server is not None
