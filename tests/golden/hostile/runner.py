@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 LIMIT_S = 0.7  # wall seconds of one test
-LATE_S = 2.5  # over the limit: what a loaded machine may add before "outlived" is said
+LATE_S = 4.0  # over the limit: what a loaded machine may add before "outlived" is said
 OPTIONS: dict[str, Any] = {
     "score": "fraction",
     "timeout_s": LIMIT_S,
@@ -197,9 +197,8 @@ def hunt(tier: str, only: frozenset[str] = frozenset()) -> list[str]:
     os.environ["TEMPER_HOSTILE_SECRET"] = "the secret"
     with tempfile.TemporaryDirectory() as folder:
         host = Host(Path(folder))
-        first = grade_code(
-            "```python\nprint(6)\n```", {"inputs": [""], "outputs": ["6"]}, tier=tier, **OPTIONS
-        )
+        answer, gold = "```python\nprint(6)\n```", {"inputs": [""], "outputs": ["6"]}
+        first = grade_code(answer, gold, **{**OPTIONS, "tier": tier, "wall_s": 20.0})
         assert first.status == "correct", first
         time.sleep(0.3)
         running = descendants() | strangers()  # the server, and bwrap around it
