@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from conf.errors import RewardError
-from rewards.math import grade_math
+from rewards.math.grade import grade_math
 from rewards.verdict import Verdict
 
 ARMS: Final = ("constant", "random", "shuffled_gold")

@@ -28,7 +28,7 @@ from rewards.loading import FORMS, defined, load_function, nearest, place
 from rewards.verdict import Verdict, verifier_error
 
 BUILT_IN: Final[Mapping[str, str]] = {
-    "math": "rewards.math:grade_math",
+    "math": "rewards.math.grade:grade_math",
     "exact": "rewards.exact:grade_exact",
     "choice": "rewards.choice:grade_choice",
     "regex": "rewards.pattern:grade_regex",
@@ -45,6 +45,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "judge": "rewards.judge.grade:grade_judge",
     "rubric": "rewards.judge.grade:grade_rubric",
     "reward_model": "rewards.reward_model:grade_reward_model",
+    "code": "rewards.code.grade:grade_code",
     "constant": "rewards.control:grade_constant",
     "random": "rewards.control:grade_random",
     "shuffled_gold": "rewards.control:grade_shuffled_gold",

@@ -5,7 +5,3 @@ ones first: numbers, structure and exact fingerprints in the caller's process, w
 algebra and without a deadline because all of it is bounded; high precision and math-verify in
 killable workers for the few pairs that are left.
 """
-
-from rewards.math.grade import grade_math
-
-__all__ = ["grade_math"]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rewards.math import grade_math
+from rewards.math.grade import grade_math
 from rewards.registry import load_reward
 from rewards.verl_entry import compute_score, drain
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rewards.math import grade_math
+from rewards.math.grade import grade_math
 
 HERE = Path(__file__).parent
 FILES = ("math_fresh.jsonl", "math_own.jsonl")

@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from rewards.math import decide, grade_math
+from rewards.math import decide
+from rewards.math.grade import grade_math
 from rewards.workers import Pool, Reply
 
 DEADLINE_S = 2.0

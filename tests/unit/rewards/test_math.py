@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.math import grade_math
+from rewards.math.grade import grade_math
 from rewards.numbers import parse_number
 
 RIGHT_FOR_42 = [

@@ -154,7 +154,7 @@ def test_what_does_not_load(tmp_path: Path, code: str, function: str, says: str)
         ("maths", "did you mean 'math'?"),
         ("", "must be a string"),
         ("rewards.no_such:score", "no_such"),
-        ("rewards.math:grade_maths", "did you mean 'grade_math'?"),
+        ("rewards.math.grade:grade_maths", "did you mean 'grade_math'?"),
         ("no/such/file.py:score", "no/such/file.py"),
     ],
 )
