@@ -47,7 +47,6 @@ def start(config: DictConfig, environment: dict[str, str]) -> None:
     Raises:
         ClusterError: the address does not answer.
     """
-
     address = config.hardware.ray_address or os.environ.get("RAY_ADDRESS")
     cookie = secrets.token_hex(16)
     # SPT_NOENV: a process that sets its title must not write it over its environment in /proc.
