@@ -31,7 +31,10 @@ _CLOSED: Final = frozenset({")", "]", "}", "set}", "rangle", "rfloor", "rceil"})
 _MATRICES: Final = frozenset({"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"})
 _INFINITE: Final[Term] = ("sym", "∞")
 _WORDS = re.compile(r"[A-Za-z]{2}")
-_CHOICE = re.compile(r"\(?\s*([A-Z])\s*\)|([A-Z])\s*[.:)]\s+(?=\S)")
+_CHOICE = re.compile(
+    r"(?:\(?\s*([A-Z])\s*\)|([A-Z])\s*[.:)]\s+(?=\S))"
+    r"(?!\s*[+*/^=_!,;&]|-|\s+-\s|\s*(?:and|or)\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
