@@ -288,7 +288,9 @@ def _unit(rest: list[Token]) -> str:
     if rest[0].kind != "text" and rest[0].value != "$":
         raise Unreadable(f"{rest[0].value!r} behind a term")
     words = []
-    for token in rest:
+    for place, token in enumerate(rest):
+        if token.kind == "num" and rest[place - 1].value not in ("^", "{"):
+            raise Unreadable("a second number behind a term")
         if token.kind not in ("text", "sym", "num") and token.value not in "^/{}()$":
             raise Unreadable(f"{token.value!r} in a unit")
         if token.kind == "num" and token.value not in ("2", "3"):
