@@ -204,6 +204,42 @@ def test_a_server_that_died_is_started_again(box: Sandbox) -> None:
     assert box._server.process.pid != pid
 
 
+def _servers_and_sessions() -> set[int]:
+    """Processes of this checkout's fork servers; sessions and programs keep the command line."""
+    mark, found = f"{Path(tiers.__file__).parent.parent}".encode(), set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path(f"/proc/{name}/cmdline").read_bytes()
+        except OSError:
+            continue  # it ended meanwhile
+        if b"sandbox.server" in command and mark in command and _alive(int(name)):
+            found.add(int(name))
+    return found
+
+
+@isolated
+def test_a_server_killed_in_the_middle_takes_its_programs_along() -> None:
+    before, running = _servers_and_sessions(), set()
+
+    own = Sandbox(slots=2)
+
+    def kill() -> None:
+        running.update(_servers_and_sessions() - before)
+        assert own._server is not None
+        os.kill(own._server.process.pid, signal.SIGKILL)
+
+    with own.session("import time; time.sleep(100)", LIMITS) as session:
+        threading.Timer(1.0, kill).start()
+        with pytest.raises(SandboxError, match="no answer"):
+            session.run(b"")
+    assert len(running) >= 3  # the server, the session, the program
+    for _ in range(100):
+        if not _servers_and_sessions() & running:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"left: {_servers_and_sessions() & running}")
+
+
 @isolated
 def test_a_forked_caller_gets_its_own_server(box: Sandbox) -> None:
     run(box, "pass")
