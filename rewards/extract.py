@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, get_args
 
+from rewards.doubt import names_another, taken_back, unmade
+
 Anchor = Literal["boxed", "hashes", "answer_is", "answer_tag", "none"]
 Several = Literal["last", "first", "agree"]
 SEVERAL: Final[tuple[str, ...]] = get_args(Several)
@@ -37,62 +39,18 @@ _DAPO = re.compile(r"answer\s*:\s*([^\n]+)", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!\ba)(?<!\bp)(?<!\.m)\.[*$]*(?=\s|$)")
 _JOIN = re.compile(
-    r"(?:\\[()\[\],;! ]|\\q?quad|\\text\s*\{\s*(?:and|or|,)\s*\}|\b(?:and|or|alternatively|either"
-    r"|(?:first|second|third|another|other)\s+(?:possibility|option|answer|value)|possibly|maybe"
-    r"|perhaps)\b:?|[a-zA-Z]\s*=|[\s$,;./])*",
+    r"(?:\\[()\[\],;! ]|\\q?quad|\\text\s*\{\s*(?:and|or|,)\s*\}"
+    r"|\b(?:and|or|alternatively|either|also|as well as|possibly|maybe|perhaps"
+    r"|(?:first|second|third|another|other)\s+(?:possibility|option|answer|value)"
+    r"|(?:guess|case|option|possibility|candidate|attempt|try|choice)\s*\d*)\b:?"
+    r"|[a-zA-Z]\s*=|[\s$,;./&])*",
     re.IGNORECASE,
 )
 _ENUMERATED = re.compile(
-    r"[\s.,;*$]*(?:(?:the|my|final|correct|or|and|<answer>)\s*)*", re.IGNORECASE
-)
-# What takes an answer back, when it directly follows and another number comes with it.
-_DOUBT = re.compile(
-    r"[\s$.,;:!?)}\]*…-]*(?:\\[)\]][\s.,;]*)?"
-    r"(?:(?:no|oh|hmm+|or|but|sorry)\b[\s,.…-]*)*"
-    r"(?:wait|no\b|or|maybe|perhaps|possibly|actually|correction|scratch that|rather|i mean|"
-    r"alternatively|otherwise|not sure|hmm+|could (?:also )?be|it (?:might|may|could) be|"
-    r"(?:this|that|it) (?:is|was) (?:wrong|incorrect|not (?:right|correct)))\b([^\n]{0,150})",
-    re.IGNORECASE,
-)
-_FIGURE = re.compile(r"(?<![\w.])-?\d[\d.,]*|\\[a-z]*frac[^\s]*")
-# The box itself is denied, before it or behind it.
-_DENIALS = ("no", "n't", "ne", "≠", "except", "unlike", "wrong", "were", "supp", "ass", "imag")
-_DENIED_BEFORE = re.compile(
-    r"(?:\bnot|n't|\bnever|\bexcept|\bunlike|\bwrong(?: answer)?(?: is)?|\bwere|\\neq?|≠)[\s:$(]*$"
-    r"|\b(?:suppose|assume|imagine)\b[^.\n]*$",
-    re.IGNORECASE,
-)
-_DENIED_BEHIND = re.compile(
-    r"[\s$.)\]\\]*\b(?:is|was|would be|are|seems)\s+(?:not|wrong|incorrect|false|too)\b",
-    re.IGNORECASE,
-)
-# A box that is a part of a formula is no answer: -\boxed{6}, \boxed{6}^2, \boxed{6} thousand.
-_PART_BEFORE = re.compile(r"(?:[-+/^*\d]|\\(?:times|cdot|pm|mp|div|sqrt)\s*|(?<!\n)[=+*/]\s*-\s*)$")
-_PART_BEHIND = re.compile(
-    r"(?:\^(?!\s*\{?\s*\\circ)|\d|\.\d|[/_]|\s*\\(?:times|cdot|div|pm)(?![A-Za-z])|\s*[*/+]\s*[\d\\(]"
-    r"|[\s$]*(?:hundred|thousand|million|billion|dozen)\b)",
+    r"[\s.,;*$]*(?:(?:the|my|final|correct|or|and|also|alternatively,?|<answer>)\s*)*",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(r"\s*\\?%")
-# An anchor that names another answer than the final one.
-_OTHERS = (
-    "wrong",
-    "incorr",
-    "previous",
-    "earlier",
-    "old",
-    "init",
-    "false",
-    "were",
-    "supp",
-    "ass",
-    "imag",
-)
-_OTHER_ANSWER = re.compile(
-    r"\b(?:wrong|incorrect|previous|earlier|old|initial|false)\s+$|\bif\b[^.\n]*\bwere\b[^.\n]*$"
-    r"|\b(?:suppose|assume|imagine)\b[^.\n]*$",
-    re.IGNORECASE,
-)
 _MATHEMATICAL = re.compile(r"[\d\\$^=]|^[(\[{]?[A-Za-z][)\]}]?$")
 _GUESS = re.compile(
     r"(?<!\\)\$([^$\n]{1,200})(?<!\\)\$|\\\((.{1,200}?)\\\)"
@@ -132,28 +90,12 @@ def _balanced(text: str, start: int) -> int:
     return -1
 
 
-def _retracted(tail: str, end: int, answer: str) -> bool:
-    """Whether what follows `end` offers another number instead."""
-    match = _DOUBT.match(tail, end, end + 250) if end < len(tail) else None
-    if match is None:
-        return False
-    figures = [figure.strip(".,") for figure in _FIGURE.findall(match[1])]
-    return bool(figures) and figures[-1] not in answer
-
-
 def _boxed(tail: str, start: int, inner: str, end: int) -> Extraction:
     """One box, with what stands around it taken into account."""
     percent = _PERCENT.match(tail, end)
     if percent is not None:
         inner, end = inner + "\\%", percent.end()
-    before = tail[max(0, start - 80) : start].lower()
-    doubted = (
-        _PART_BEFORE.search(before, max(0, len(before) - 12)) is not None
-        or (any(map(before.__contains__, _DENIALS)) and _DENIED_BEFORE.search(before) is not None)
-        or _DENIED_BEHIND.match(tail, end) is not None
-        or _PART_BEHIND.match(tail, end) is not None
-        or _retracted(tail, end, inner)
-    )
+    doubted = unmade(tail, start, end) or taken_back(tail, end, inner)
     return Extraction(inner, "boxed", start, end, doubted)
 
 
@@ -245,8 +187,7 @@ def find_all(response: str, *, join: bool = True) -> list[Extraction]:
         start = match.start()
         if boxes and any(box.start < start < box.end for box in found[:boxes]):
             continue  # words within a box
-        before = lower[max(0, start - 80) : start]
-        if any(map(before.__contains__, _OTHERS)) and _OTHER_ANSWER.search(before):
+        if names_another(lower, start):
             continue
         sentence, length = _sentence(_whole(tail, match))
         end = match.start(1) + length
@@ -264,7 +205,7 @@ def find_all(response: str, *, join: bool = True) -> list[Extraction]:
 
 def _marked(tail: str, item: Extraction) -> Extraction:
     """The answer, marked when what follows takes it back."""
-    return item._replace(retracted=True) if _retracted(tail, item.end, item.text) else item
+    return item._replace(retracted=True) if taken_back(tail, item.end, item.text) else item
 
 
 def _merged(tail: str, found: list[Extraction]) -> list[Extraction]:

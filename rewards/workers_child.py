@@ -1,6 +1,7 @@
 """The process behind a worker pool: imports the target once, then forks a worker on request.
 
-In: a control socket, over which the parent passes one socket for each worker it wants. Out: on
+In: the target, and what its module does once before the forks, in a function `warm` where it has
+one; a control socket, over which the parent passes one socket for each worker it wants. Out: on
 each of those, one JSON answer to each JSON request. Runs as a program of its own, so that nothing
 of the parent (no verl, no torch, no `__main__`) is in it. Knows nothing of what the target does.
 
@@ -120,7 +121,10 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     where, _, name = sys.argv[3].partition(":")
     try:
-        target = getattr(importlib.import_module(where), name)
+        module = importlib.import_module(where)
+        target = getattr(module, name)
+        if hasattr(module, "warm"):
+            module.warm()
     except Exception as error:  # the parent reports it: this process has no one else to tell
         text = f"{type(error).__name__}: {error}".encode()[:2000]
         control.sendall(LENGTH.pack(len(text)) + text)

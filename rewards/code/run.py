@@ -65,10 +65,12 @@ class Result:
     Attributes:
         kind: `passed`, `failed`, `timeout`, or `fault` when the test is to blame.
         why: one line.
+        ended: the program's process has gone.
     """
 
     kind: str
     why: str = ""
+    ended: bool = False
 
     @property
     def passed(self) -> bool:
@@ -99,11 +101,11 @@ class Plan:
 def _failure(outcome: Outcome) -> Result:
     """Why there is no value to compare."""
     if outcome.kind == "timeout":
-        return Result("timeout", "past its time limit")
+        return Result("timeout", "past its time limit", ended=True)
     if outcome.kind == "overflow":
-        return Result("failed", "wrote more than allowed")
+        return Result("failed", "wrote more than allowed", ended=True)
     last = outcome.error.strip().splitlines()[-1:] or [f"ended with status {outcome.status}"]
-    return Result("failed", last[0][:200])
+    return Result("failed", last[0][:200], ended=outcome.kind == "died")
 
 
 def _stdin(suite: Suite, program: str, backend: Backend, plan: Plan) -> Iterator[Result]:
@@ -146,12 +148,7 @@ def _steps(
                 result = steps[done](session)
                 done += 1
                 yield result
-                broken = result.kind == "timeout" or result.why.startswith("ended")
-                if broken or (
-                    not result.passed
-                    and done <= len(suite.tests)
-                    and isinstance(suite.tests[done - 1], General)
-                ):
+                if result.ended:
                     break
         if attempt == MAX_RESTARTS - 1:
             for _ in steps[done:]:

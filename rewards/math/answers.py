@@ -31,7 +31,10 @@ _CLOSED: Final = frozenset({")", "]", "}", "set}", "rangle", "rfloor", "rceil"})
 _MATRICES: Final = frozenset({"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"})
 _INFINITE: Final[Term] = ("sym", "∞")
 _WORDS = re.compile(r"[A-Za-z]{2}")
-_CHOICE = re.compile(r"\(?\s*([A-Z])\s*\)|([A-Z])\s*[.:)]\s+(?=\S)")
+_CHOICE = re.compile(
+    r"(?:\(?\s*([A-Z])\s*\)|([A-Z])\s*[.:)]\s+(?=\S))"
+    r"(?!\s*[+*/^=_!,;&]|-|\s+-\s|\s*(?:and|or)\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +288,9 @@ def _unit(rest: list[Token]) -> str:
     if rest[0].kind != "text" and rest[0].value != "$":
         raise Unreadable(f"{rest[0].value!r} behind a term")
     words = []
-    for token in rest:
+    for place, token in enumerate(rest):
+        if token.kind == "num" and rest[place - 1].value not in ("^", "{"):
+            raise Unreadable("a second number behind a term")
         if token.kind not in ("text", "sym", "num") and token.value not in "^/{}()$":
             raise Unreadable(f"{token.value!r} in a unit")
         if token.kind == "num" and token.value not in ("2", "3"):

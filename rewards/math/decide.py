@@ -110,14 +110,15 @@ def focus(text: str) -> str:
     rest = _SPAN.sub(" ", text)
     if (
         _BLOCKED.search(rest)
-        or NOT_UNITS & set(rest.lower().split()) - {"is", "of"}
+        or NOT_UNITS & set(rest.lower().split()) - {"is", "of", "the"}
         or not _SENTENCE.fullmatch(rest)
     ):
         return text
     if len(spans) == 1 and not re.search(r"\d", rest):
         return spans[0]
     figures = _FIGURE.findall(rest)
-    if not spans and len(figures) == 1 and len(re.findall(r"\d[\d,.]*", rest)) == 1:
+    alone = len(figures) == 1 and len(re.findall(r"\d[\d,.]*", rest)) == 1
+    if not spans and alone and _PROSE.search(rest):
         return str(figures[0])
     return text
 
@@ -274,6 +275,8 @@ def decide(pred: str, gold: str, lenient: bool, timeout: float) -> Decision:
         return _SAME_TEXT
     if len(pred) > MAX_ANSWER:
         return Decision(None, f"an answer of {len(pred)} characters")
+    if "~~" in pred:
+        return Decision(False, "struck out")
     named = "=" in gold and "=" in pred  # x = 4 is not y = 4
     left, right = (None, None) if named else (_number(pred), _number(gold))
     if left is not None and right is not None:

@@ -174,7 +174,7 @@ def decide(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"same": None, "how": "nested too deeply for math-verify"}
 
 
-def _warm() -> None:
+def warm() -> None:
     """The first use of each part costs seconds: paid here once, before workers are forked."""
     for gold, pred in (
         (r"\int_0^1 2x dx + \frac{1}{2}", r"\sqrt{x} + \sin x"),
@@ -188,6 +188,3 @@ def _warm() -> None:
         _verified(right, right)
         _verified(right, left)
     near(read(r"\sin x").term, read(r"\cos x").term)
-
-
-_warm()

@@ -109,7 +109,7 @@ class Terms:
         if kind == "cmd":
             known = FUNCTIONS | GREEK | _NAMED.keys() | _FENCES.keys()
             return value in known or value in ("frac", "sqrt", "binom", "overline")
-        return kind == "op" and (value in ("(", "{"))
+        return kind == "op" and value in ("(", "{", "[")
 
     def beside(self, left: Term) -> Term:
         """What stands next to `left` without a sign: a mixed number's fraction, or a factor."""

@@ -66,6 +66,8 @@ NOT_UNITS: Final = frozenset(
         *("dozen", "half", "quarter", "third", "percent", "below", "zero", "bn", "mn", "less"),
         *("wrong", "incorrect", "false", "than", "too", "which", "ie", "could", "might", "fewer"),
         *("except", "tenth", "tenths", "hundredth", "hundredths", "thousandth", "thousandths"),
+        *("gross", "lakh", "crore", "score", "invalid", "void", "red", "debt", "the"),
+        *("point", "divided", "by", "rejected", "multiplied", "below", "above", "under", "deficit"),
         *("only", "maybe", "perhaps", "instead", "halves", "thirds", "quarters", "would", "mod"),
         *("isn't", "approximately", "about", "hundreds", "thousands", "millions", "negative"),
     }

@@ -146,7 +146,7 @@ class Session:
     def check(self, test: str, trusted: list[str], remote: list[str]) -> Outcome:
         """Run a test against the program from another process; see `checker.check`.
 
-        Ends the session's use when it does not pass.
+        A test that ends without a verdict ends the program too.
         """
         if self.spent:
             return Outcome("timeout")

@@ -217,7 +217,7 @@ class Session:
         status, cpu = _end(tester)
         ours.close()
         late = reply["kind"] == "timeout" or _ran_out(status, cpu, head["limits"])
-        if not reply.get("passed"):
+        if reply["kind"] != "checked":
             status, cpu = self.stop()  # between a request and its reply: of no further use
             late = late or _ran_out(status, cpu, head["limits"])
             reply["kind"] = "timeout" if late else reply["kind"]

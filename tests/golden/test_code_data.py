@@ -29,7 +29,7 @@ ALTER = """
 
 def _alter(value):
     if isinstance(value, bool): return not value
-    if isinstance(value, (int, float, complex)): return value + 1
+    if isinstance(value, (int, float, complex)): return value + 1 + abs(value)
     if isinstance(value, str): return value + "x"
     if isinstance(value, list): return [*value, None]
     if isinstance(value, tuple): return (*value, None)

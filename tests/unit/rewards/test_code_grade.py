@@ -244,3 +244,9 @@ def test_a_remote_back_end_that_is_busy_is_asked_again_and_a_dead_one_is_an_erro
     assert judge("def f(x): return 1", "assert not f(1) == 2", remote=fusion).status == (
         "verifier_error"
     )
+
+
+def test_a_fraction_of_tests_that_cannot_be_split() -> None:
+    tests = [f"assert abs(f({n}) - {n}) < {n % 2}" for n in range(1, 9)]  # even ones must fail
+    verdict = judge("def f(x): return x", {"test_list": tests}, score="fraction")
+    assert verdict.score == 0.5

@@ -169,6 +169,24 @@ def test_equal_forms(answer: str, gold: str) -> None:
     assert grade_math(f"#### {answer}", gold).status == "correct"
 
 
+@pytest.mark.parametrize(
+    ("response", "right"),
+    [
+        (r"\boxed{\text{(B)}}", True),
+        (r"\boxed{\textbf{(B)}\ -5}", True),
+        ("The answer is B.", True),
+        ("The answer is (B) 12 apples", True),
+        (r"\boxed{\text{(B)}+1}", False),
+        (r"\boxed{\text{(B) or (C)}}", False),
+        (r"\boxed{(B), (C)}", False),
+        (r"\boxed{(A) B}", False),
+    ],
+)
+def test_choices(response: str, right: bool) -> None:
+    assert (grade_math(response, "B").acc == 1.0) is right
+    assert (grade_math(response, r"\text{(B)}").acc == 1.0) is right
+
+
 def test_several_answers() -> None:
     response = r"\boxed{1} then \boxed{2}"
     assert grade_math(response, "2").status == "correct"

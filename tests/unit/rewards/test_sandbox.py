@@ -137,12 +137,14 @@ def test_a_test_runs_beside_the_program_and_not_in_it(box: Sandbox) -> None:
         "try:\n    f(-1)\nexcept ValueError as error:\n    assert str(error) == 'negative'\n"
         "else:\n    raise AssertionError\nassert math.sqrt(f(8)) == 4\nassert helper(2) == 3\n"
     )
-    with box.session(source, LIMITS) as session:
+    with box.session(source, Limits(cpu_s=1, wall_s=20)) as session:
         session.start()
         said = session.check(test, ["def helper(x): return x + 1"], ["f"])
         assert (said.kind, said.passed) == ("checked", True), said.error
         assert not session.check("assert f(2) == 5", [], ["f"]).passed
-        assert session.call("f", [2]).kind == "died"  # of no use after a test that failed
+        assert session.call("f", [2]).value == 4
+        assert session.check("while True: f(1)", [], ["f"]).kind == "timeout"
+        assert session.call("f", [2]).kind == "died"  # it may be in the middle of a reply
 
 
 @isolated
@@ -200,6 +202,42 @@ def test_a_server_that_died_is_started_again(box: Sandbox) -> None:
     box._server.process.wait()
     assert run(box, "print(1)").output == b"1\n"
     assert box._server.process.pid != pid
+
+
+def _servers_and_sessions() -> set[int]:
+    """Processes of this checkout's fork servers; sessions and programs keep the command line."""
+    mark, found = f"{Path(tiers.__file__).parent.parent}".encode(), set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path(f"/proc/{name}/cmdline").read_bytes()
+        except OSError:
+            continue  # it ended meanwhile
+        if b"sandbox.server" in command and mark in command and _alive(int(name)):
+            found.add(int(name))
+    return found
+
+
+@isolated
+def test_a_server_killed_in_the_middle_takes_its_programs_along() -> None:
+    before, running = _servers_and_sessions(), set()
+
+    own = Sandbox(slots=2)
+
+    def kill() -> None:
+        running.update(_servers_and_sessions() - before)
+        assert own._server is not None
+        os.kill(own._server.process.pid, signal.SIGKILL)
+
+    with own.session("import time; time.sleep(100)", LIMITS) as session:
+        threading.Timer(1.0, kill).start()
+        with pytest.raises(SandboxError, match="no answer"):
+            session.run(b"")
+    assert len(running) >= 3  # the server, the session, the program
+    for _ in range(100):
+        if not _servers_and_sessions() & running:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"left: {_servers_and_sessions() & running}")
 
 
 @isolated
