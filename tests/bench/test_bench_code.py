@@ -48,7 +48,7 @@ def test_executions_beside_prime_code() -> None:
 
     score, _ = prime.compute_score(ANSWER, THREE)
     assert score in (1, 1.0, True)
-    base = _medians(theirs, 8)
+    base = _medians(theirs, 5)
     print(f"\n{'':24}{'1 test ms':>10}{'3 tests ms':>11}{'programs/s, 2 threads':>23}{'ratio':>7}")
     print(f"{'verl prime_code':24}{'':>10}{base:>11.1f}{3000 / base:>23.0f}{1:>7.1f}")
     measured = {}
@@ -57,11 +57,10 @@ def test_executions_beside_prime_code() -> None:
         def ours(tier: str = tier, gold: object = ONE) -> None:
             assert grade_code(ANSWER, gold, tier=tier, slots=2).score == 1.0
 
-        one, three = _medians(ours, 60), _medians(lambda: ours(gold=THREE), 40)
-        rate = 3 * _rate(lambda: ours(gold=THREE), 60)
-        measured[tier] = (one, _rate(ours, 150), rate)
+        one, three = _medians(ours, 40), _medians(lambda: ours(gold=THREE), 30)
+        rate = 3 * _rate(lambda: ours(gold=THREE), 40)
+        measured[tier] = three
         print(f"{tier:24}{one:>10.1f}{three:>11.1f}{rate:>23.0f}{base / three:>7.1f}")
-        print(f"{'  one test each':24}{'':>21}{measured[tier][1]:>23.0f}")
-    one, rate, _ = measured[HERE[0]]
-    assert one <= 10
-    assert rate >= 100
+        print(f"{'  one test each':24}{'':>21}{_rate(ours, 60):>23.0f}")
+    # Absolute numbers are the machine's; at least an idle core is assumed by none of this.
+    assert base / measured[HERE[0]] >= 3

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rewards.code.compare import Mode, same_output, same_value
+from rewards.sandbox.plain import Handle
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,11 @@ def test_a_tolerance_is_absolute_below_one_and_relative_above() -> None:
 )
 def test_values(got: Any, expected: Any, same: bool) -> None:
     assert same_value(got, expected, 1e-6) is same
+
+
+def test_an_object_equals_one_of_its_class_when_a_reference_expects_it_and_nothing_else() -> None:
+    expected = Handle(-1, "Match")
+    assert same_value(Handle(-1, "Match"), expected, 0.0)
+    assert not same_value(Handle(-1, "Liar"), expected, 0.0)
+    assert not same_value(None, expected, 0.0)
+    assert not same_value(Handle(-1, "Match"), "<Match object>", 0.0)
