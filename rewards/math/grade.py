@@ -9,6 +9,7 @@ Keeps caches, no other state; needs no signal and so runs in any thread.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
@@ -16,6 +17,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from rewards.extract import SEVERAL, Extraction, Several, find_all, find_dapo, guess_last
 from rewards.math.decide import MAX_GOLD, Decision, canonical, decide, readable
+from rewards.numbers import parse_number
 from rewards.verdict import Verdict, gold_error, verifier_error
 
 Percent = Literal["lenient", "strict"]
@@ -27,6 +29,7 @@ SCORES: Final[tuple[str, ...]] = get_args(ScoreBy)
 MAX_SHOWN: Final = 80  # characters of model text kept in a verdict
 _THINK_END: Final = "</think>"
 _ANCHORS: Final = {"gsm8k": frozenset({"hashes"}), "math": frozenset({"boxed"})}
+UNFINISHED: Final = "a sum that is left to do, not its value"
 NO_ANSWER: Final = "no \\boxed{}, ####, 'answer is' or <answer>"
 
 _RIGHT: Final = {"flexible": 1.0, "strict": 1.0}
@@ -101,6 +104,23 @@ def _without_remarks(found: list[Extraction]) -> list[Extraction]:
     return found[:last] if last and found[last - 1].anchor != "answer_is" else found
 
 
+_POWER_OF_TEN = re.compile(r"(?:\\times|\\cdot|[×·*])\s*10\s*\^\s*\{?\s*-?\d+\s*\}?")
+_OPERATION = re.compile(
+    r"\d[\s)}\]$]*(?:\\cdot|\\times|\\div|[-−+*×·÷])\s*[\\({\[$]*\s*\d"
+)  # between two numbers
+
+
+def is_unfinished(text: str, gold: str) -> bool:
+    r"""Whether an answer leaves to the reader a sum whose value is a plain number.
+
+    `52+23` equals 75, and to copy it from the question is not to answer it. Powers of ten and what
+    has no plain value (`3+\sqrt{2}`) are answers.
+    """
+    if parse_number(gold) is None or parse_number(text) is not None:
+        return False
+    return _OPERATION.search(_POWER_OF_TEN.sub("", re.split(r"=|≈", text)[-1])) is not None
+
+
 @lru_cache(maxsize=4096)
 def gold_answer(gold: str) -> str:
     r"""The answer in a gold text: after `####` or in the last `\boxed`, else the text itself."""
@@ -115,6 +135,8 @@ def _verdict(found: _Found, gold: str, percent: Percent, timeout: float) -> Verd
     if found.problem:
         return Verdict(0.0, 0.0, "unparseable", "", _WRONG, found.problem)
     said: Decision = decide(found.text, gold, percent == "lenient", timeout)
+    if said.same and is_unfinished(found.text, gold):
+        return Verdict(0.0, 0.0, "wrong", found.text[:MAX_SHOWN], _WRONG, UNFINISHED)
     if said.same:
         return Verdict(1.0, 1.0, "correct", canonical(gold), _RIGHT, said.how)
     if said.broken == "gold":

@@ -40,7 +40,9 @@ def game24() -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("rows", "count"), [(tinyzero, 2001), (d1, 256), (game24, 1362)], ids=["tinyzero", "d1", "game24"]
+    ("rows", "count"),
+    [(tinyzero, 2001), (d1, 256), (game24, 1362)],
+    ids=["tinyzero", "d1", "game24"],
 )
 def test_a_solution_scores_one_and_a_spoilt_one_nothing(rows: Any, count: int) -> None:
     reward = load_reward("countdown")

@@ -84,8 +84,8 @@ def test_file_that_verl_loads(settings: Build, tmp_path: Path) -> None:
 
 
 def test_package_that_verl_loads(settings: Build) -> None:
-    assert theirs(settings, "pkg://rewards.math", "grade_math").status is Status.PASS
-    line = theirs(settings, "pkg://rewards.math", "grade_maths")
+    assert theirs(settings, "pkg://rewards.math.grade", "grade_math").status is Status.PASS
+    line = theirs(settings, "pkg://rewards.math.grade", "grade_maths")
     assert line.fixes == (f"{CUSTOM}.name=grade_math",)
     line = theirs(settings, "pkg://rewards.no_such", "f")
     assert "does not import" in line.got and "rewards.no_such" in line.got

@@ -302,3 +302,23 @@ def test_fractions_are_exact(value: object) -> None:
 def test_any_text_gets_a_verdict(text: str) -> None:
     assert grade_math(text, "42").status in {"correct", "wrong", "unparseable"}
     assert grade_math(f"#### {text}", "42").status in {"correct", "wrong", "unparseable"}
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "right"),
+    [
+        ("#### 52+23", "75", False),
+        (r"\boxed{52 + 23}", "75", False),
+        ("The answer is 52+23.", "75", False),
+        (r"\boxed{25 \cdot 3}", "75", False),
+        (r"x = 80 - 5 \Rightarrow \boxed{x = 80 - 5}", "75", False),
+        ("#### 52+23=75", "75", True),
+        (r"\boxed{7.5 \times 10^{1}}", "75", True),
+        (r"\boxed{3+\sqrt{2}}", r"\sqrt{2}+3", True),
+        (r"\boxed{\frac{150}{2}}", "75", True),
+        ("#### -75", "-75", True),
+    ],
+)
+def test_a_sum_left_to_do_is_no_answer(response: str, gold: str, right: bool) -> None:
+    """To copy the question of `arithmetic` would else be paid."""
+    assert grade_math(response, gold).acc == float(right)
