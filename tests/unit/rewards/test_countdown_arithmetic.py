@@ -173,8 +173,8 @@ def test_arithmetic_gold_errors(gold: Any) -> None:
 
 
 def test_hostile_texts_cost_little_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     for text in ("1+" * 50_000, "=" * 100_000, "1=" * 50_000, "(" * 100_000, " " * 100_000 + "="):
         grade_arithmetic(text + " #### 1", "1")
         grade_countdown(f"<answer>{text}</answer>", GOLD)
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2

@@ -93,19 +93,19 @@ def test_equal_values_have_one_key_and_others_do_not() -> None:
 
 def test_many_unlike_items_are_compared_in_linear_time() -> None:
     items = [{"a": i} if i % 2 else [i] for i in range(15_000)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert grade_json_schema(json.dumps(items), {"uniqueItems": True}).status == "correct"
     twice = [*items, {"a": 1}]
     assert grade_json_schema(json.dumps(twice), {"uniqueItems": True}).status == "wrong"
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_a_pattern_that_would_not_end_is_a_time_out() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     schema = {"pattern": r"^(?:(?:ab|a|b)+)+c?(?<!x)$"}
     verdict = grade_json_schema(json.dumps("ab" * 40 + "!"), schema)
     assert (verdict.status, verdict.score) == ("timeout", 0.0)
-    assert time.perf_counter() - begun < 4
+    assert time.process_time() - begun < 4
 
 
 def test_a_number_too_large_to_divide_is_wrong_and_no_failure_of_the_verifier() -> None:

@@ -129,10 +129,10 @@ def test_depth_is_bounded_both_ways() -> None:
 
 def test_a_set_of_one_hash_takes_no_quadratic_time() -> None:
     same = [{"$": "int", "v": format(i * (2**61 - 1), "x")} for i in range(50_000)]
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(plain.NotPlain, match="hash"):
         plain.decode({"$": "set", "v": same})
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_a_frame_past_the_cap_is_not_read() -> None:

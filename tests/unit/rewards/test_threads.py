@@ -27,11 +27,11 @@ def test_eight_at_once_take_as_long_as_one() -> None:
     threads = Threads()
 
     async def eight() -> list[None]:
-        return list(await asyncio.gather(*(threads.run(lambda: time.sleep(0.2)) for _ in range(8))))
+        return list(await asyncio.gather(*(threads.run(lambda: time.sleep(2)) for _ in range(8))))
 
     begun = time.monotonic()
     asyncio.run(eight())
-    assert time.monotonic() - begun < 1.0 and threads.started == 8
+    assert time.monotonic() - begun < 8 and threads.started == 8
 
 
 def test_a_hung_call_keeps_its_own_thread_only() -> None:

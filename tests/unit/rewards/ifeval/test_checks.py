@@ -215,6 +215,6 @@ def test_no_response_of_100_kb_holds_a_checker_up() -> None:
     ready[0].followed("warm")
     for text in HOSTILE:
         for one in ready:
-            begun = time.perf_counter()
+            begun = time.process_time()
             one.followed(text)
-            assert time.perf_counter() - begun < 1.0, (one.id, text[:10])
+            assert time.process_time() - begun < 1.0, (one.id, text[:10])

@@ -104,7 +104,7 @@ def test_limits_end_a_program_in_time(box: Sandbox, source: str, wall_s: float, 
     limits = Limits(cpu_s=1, wall_s=wall_s, output_bytes=100_000)
     begun = time.monotonic()
     assert run(box, source, limits=limits).kind == kind
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 @isolated
