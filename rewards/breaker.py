@@ -45,6 +45,11 @@ class Ledger:
         self._lock = threading.Lock()
         self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
         self._samples: list[dict[str, Any]] = []
+        self._facts: set[str] = set()
+
+    def state(self, fact: str) -> None:
+        """Note what the run's metrics should show as a 1, such as the sandbox's tier."""
+        self._facts.add(fact)
 
     def record(
         self, verdict: Verdict, seconds: float, *, retried: bool, sample: Mapping[str, Any]
@@ -73,11 +78,12 @@ class Ledger:
                 )
 
     def drain(self) -> dict[str, list[Any]]:
-        """Hand over `events` (as plain tuples) and `samples`, and start anew."""
+        """Hand over `events` (as plain tuples) and `samples`, and start anew; `facts` stay."""
         with self._lock:
             out: dict[str, list[Any]] = {
                 "events": [tuple(event) for event in self._events],
                 "samples": self._samples,
+                "facts": sorted(self._facts),
             }
             self._events.clear()
             self._samples = []

@@ -67,6 +67,7 @@ class RewardWatch:
                     fix="reward.custom_reward_function.path=pkg://rewards.verl_entry",
                 )
             self.group = entry.load_group(node.group.name, options)
+        self.facts: set[str] = set()
         self._fault: str | None = None
 
     def collect(self, step: int) -> list[tuple[Any, ...]]:
@@ -78,6 +79,7 @@ class RewardWatch:
         handed = ray.get([w.__ray_call__.remote(drained, self.path) for w in self.workers])
         events = [tuple(event) for one in handed for event in one["events"]]
         samples = [sample for one in handed for sample in one["samples"]]
+        self.facts |= {str(fact) for one in handed for fact in one["facts"]}
         self._keep(step, samples)
         self._fault = self.breaker.add(events, samples) or self._fault
         return events

@@ -87,6 +87,7 @@ class GuardedTrainer(PPOTrainerSync):
     def _compute_metrics(self, batch: Any, metrics: dict[str, Any], *args: Any, **kw: Any) -> None:
         super()._compute_metrics(batch, metrics, *args, **kw)
         metrics.update(verdict_metrics(self.verdicts))
+        metrics.update({f"reward/{fact}": 1.0 for fact in self.watch.facts})
 
     def _validate(self) -> dict[str, float]:
         """verl's, with the rates of its verdicts, and stopped like a step."""

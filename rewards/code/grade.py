@@ -17,12 +17,13 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, Final, Literal
 
+from conf.errors import SandboxError
+from rewards.breaker import LEDGER
 from rewards.code.compare import MODES, Mode
 from rewards.code.extract import extract_code
 from rewards.code.run import Backend, Plan, Result, reference_values, run_suite
 from rewards.code.suite import Suite, read_suite
 from rewards.sandbox.client import Sandbox
-from rewards.sandbox.errors import SandboxError
 from rewards.sandbox.limits import MIB, Limits
 from rewards.sandbox.remote import RemoteSandbox
 from rewards.verdict import Verdict, gold_error, unparseable, verifier_error
@@ -133,7 +134,8 @@ def grade_code(
         output_bytes=int(output_mb * MIB),
     )
     backend = sandbox(tier, allow_unsafe, slots, packages, remote)
-    backend.tier  # noqa: B018 - a machine without isolation is refused here, not retried
+    # A machine without isolation is refused here, not retried.
+    LEDGER.state(f"sandbox/{backend.tier}")
     plan = Plan(limits, score == "binary", compare, atol)
     said = "the sandbox was not asked"
     for _ in range(2):

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
 
+from conf.errors import SandboxError
 from rewards.sandbox import plain, tiers, wire
-from rewards.sandbox.errors import SandboxError
 from rewards.sandbox.limits import Limits
 from rewards.sandbox.slots import Slots
 

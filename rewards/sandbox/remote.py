@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from conf.errors import SandboxError
 from rewards.sandbox import plain
 from rewards.sandbox.client import Outcome
-from rewards.sandbox.errors import SandboxError
 from rewards.sandbox.limits import MIB, Limits
 
 _MARGIN_S: Final = 20.0  # queueing and start-up at the server

@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from rewards.sandbox.errors import SandboxError
+from conf.errors import SandboxError
 
 
 @dataclass(slots=True)

@@ -23,8 +23,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from conf.errors import SandboxError
 from rewards.sandbox import root
-from rewards.sandbox.errors import SandboxError
 
 TIERS: Final = ("namespaces", "bubblewrap", "landlock", "unsafe")
 FIRST_UID: Final = 60706  # a range that no distribution hands out

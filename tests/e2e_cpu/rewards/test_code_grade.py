@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from conf.errors import SandboxError
 from rewards.code import grade
 from rewards.code.grade import active_tier, grade_code, grade_code_async
 from rewards.registry import load_reward
 from rewards.sandbox import tiers
 from rewards.sandbox.client import Sandbox
-from rewards.sandbox.errors import SandboxError
 from rewards.sandbox.limits import Limits
 from rewards.verdict import Verdict
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from conf.errors import SandboxError
 from rewards.sandbox import tiers
 from rewards.sandbox.client import Outcome, Sandbox
-from rewards.sandbox.errors import SandboxError
 from rewards.sandbox.limits import Limits
 from rewards.sandbox.slots import Slots
 

@@ -105,4 +105,6 @@ def test_a_ledger_under_threads() -> None:
     assert len(handed["samples"]) == KEPT_SAMPLES
     assert all(len(sample["response"]) <= 400 for sample in handed["samples"])
     assert {sample["status"] for sample in handed["samples"]} <= {BAD, GOLD}
-    assert ledger.drain() == {"events": [], "samples": []}
+    ledger.state("sandbox/landlock")
+    for _ in range(2):  # a fact stays
+        assert ledger.drain() == {"events": [], "samples": [], "facts": ["sandbox/landlock"]}
