@@ -27,7 +27,7 @@ from conf.errors import ConfigError, DataError
 from data_prep.manifest import read_manifest
 from data_prep.prepare import prepare
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 GSM8K = ROOT.parent / "shared" / "data" / "gsm8k"
 SMALL = {
     "source": "arithmetic",
