@@ -33,11 +33,12 @@ check: setup-dev ## lint, types, unit and rules tests (within 60 s on 2 cores)
 	$(VENV) -m mypy
 	$(PYTEST) tests/unit tests/rules -q -n 2 --timeout 60 -m "not full and not gpu and not bench" $(ARGS)
 
-test: check ## check, contract tests and the end-to-end tests that fit in 25 minutes
-	$(PYTEST) tests/contract tests/e2e_cpu -v -m "not full and not gpu and not bench" $(ARGS)
+test: check ## check, golden batteries, contract tests and the end-to-end tests that fit in 25 minutes
+	$(PYTEST) tests/golden -q -n 2 --timeout 300 -m "not full and not gpu and not bench" $(ARGS)
+	$(PYTEST) tests/contract tests/e2e_cpu -v --durations=25 -m "not full and not gpu and not bench" $(ARGS)
 
 test-full: setup-dev ## the end-to-end tests that are longer
-	$(PYTEST) tests -v -m full $(ARGS)
+	$(PYTEST) tests -v --durations=25 -m full $(ARGS)
 
 bench: setup ## measure composition, step time and start-up
 	$(PYTEST) tests/bench -m bench -s $(ARGS)

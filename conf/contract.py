@@ -57,12 +57,30 @@ class Policy(_Node):
     warm_start: Literal["sft"] | None
 
 
+class Breaker(_Node):
+    """Node `reward_fn.breaker`."""
+
+    share: float = Field(gt=0, lt=1)
+    window: int = Count
+
+
+class GroupReward(_Node):
+    """Node `reward_fn.group`."""
+
+    name: str | None
+    options: dict[str, Any]
+
+
 class RewardFunction(_Node):
     """Node `reward_fn`."""
 
     name: str = Name
     options: dict[str, Any]
-    control: Literal["constant", "random"] | None
+    group: GroupReward
+    control: Literal["constant", "random", "shuffled_gold"] | None
+    on_error: Literal["drop", "stop"]
+    breaker: Breaker
+    deadline: float | None = Field(gt=0, strict=False)
 
 
 class Evaluation(_Node):

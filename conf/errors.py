@@ -55,6 +55,10 @@ class RewardError(TemperError):
     exit_code = 4
 
 
+class SandboxError(RewardError):
+    """The sandbox failed, not the program in it: no isolation, a dead server, a silent back end."""
+
+
 class PreflightError(TemperError):
     """A check before submission failed."""
 

@@ -17,7 +17,7 @@ from conf.errors import RewardError
 from data_prep.rows import Message, rl_row, sft_row
 from data_prep.rows_schema import Kind
 from data_prep.sources.base import Drop, Example, Source, Spec, Use
-from rewards.registry import Reward, load_reward
+from rewards.registry import Reward, load_correctness
 
 
 class Intake(NamedTuple):
@@ -62,7 +62,7 @@ def example_rows(source: Source, spec: Spec, tally: Tally) -> Iterator[Intake]:
         DataError: a file or a value cannot be used.
         RewardError: the reward does not load, or broke on a row.
     """
-    reward = load_reward(spec.reward, spec.reward_options) if spec.reward else None
+    reward = load_correctness(spec.reward, spec.reward_options) if spec.reward else None
     position: Counter[tuple[str, Use]] = Counter()  # counts drops too: an index names a raw row
     system: list[Message] = [{"role": "system", "content": spec.system}] if spec.system else []
     for example in source.examples(spec):

@@ -23,7 +23,7 @@ from eval.progress import Progress
 from eval.records import Record, RecordFile, model_fingerprint, record_key
 from eval.score import Result, compare, grade, summarise
 from eval.spec import EvalSpec
-from rewards.registry import Reward, load_reward
+from rewards.registry import Reward, load_correctness
 
 FEW_ITEMS = 200  # below, intervals are wide: 0.5 ± 0.07 at n = 200
 MANY_TRUNCATED = 0.1
@@ -55,7 +55,7 @@ def evaluate(spec: EvalSpec, stream: TextIO = sys.stderr) -> Result:
     Raises:
         TemperError: its subtypes for data, reward, model and disk.
     """
-    reward = load_reward(spec.reward, spec.reward_options)
+    reward = load_correctness(spec.reward, spec.reward_options)
     rows = read_items(Path(spec.data), spec.strata)
     items = choose(rows, spec.n, spec.seed)
     folders = {label: resolve_model(name) for label, name in spec.models.items()}

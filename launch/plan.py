@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import ConfigError, DataError
 from conf.runs import RunFolder
+from launch.jobs_plan import quoted
 from launch.resume import checkpoints, find_complete_checkpoint
 from launch.run_metrics import read_report
 
@@ -123,7 +124,12 @@ def sft_overrides(config: DictConfig) -> list[str]:
     ]
     for key, value in config.data_prep.items():
         if key != "options" and value is not None:
-            overrides.append(f"data_prep.{key}={value}")
+            # A composed reward (0.9*math + 0.1*format if format) means itself within quotes.
+            overrides.append(
+                quoted(f"data_prep.{key}", value)
+                if isinstance(value, str)
+                else f"data_prep.{key}={value}"
+            )
     return overrides
 
 

@@ -129,7 +129,7 @@ def report(run: RunFolder, config: DictConfig) -> None:
 
 
 def _worth_showing(line: str) -> bool:
-    return line.startswith(("eval", "before", "after", "verdict", "  "))
+    return line.startswith(("model ", "before", "after", "warning", "verdict"))
 
 
 def _command(stage: str, arguments: Sequence[str], given: str = "") -> None:

@@ -1,25 +1,56 @@
 """The `exact` reward: the anchored answer equals the gold text, white space and case aside.
 
-In: a response and a gold string of any kind (a letter, a word, a tuple). Out: a `Verdict`. No
-numbers, no algebra: for those there is `math`.
+In: a response and a gold string of any kind (a letter, a word, a tuple), or a list of accepted
+ones. Out: a `Verdict`. Compatibility forms of Unicode are one (full-width letters are
+letters). No numbers, no algebra: for those there is `math`; no option letters: `choice`.
 """
 
 from __future__ import annotations
 
+import unicodedata
+from typing import Any, Final
+
 from rewards.extract import find_all
 from rewards.verdict import Verdict, correct, gold_error, unparseable, wrong
 
+MAX_SHOWN: Final = 80  # characters of model text kept in a verdict
+_LONG: Final = 10_000  # a longer final answer equals no gold text
 
-def _normal(text: str) -> str:
-    return " ".join(text.strip(" .*`$").split()).casefold()
+
+def normal(text: str, *, ignore_case: bool = True) -> str:
+    """One form for all ways to set the same text.
+
+    Args:
+        text: an answer.
+        ignore_case: fold case.
+    """
+    text = unicodedata.normalize("NFKC", text[:_LONG])
+    text = " ".join(text.strip(" .*`$\n\t").split())
+    return text.casefold() if ignore_case else text
 
 
-def grade_exact(response: str, gold: str) -> Verdict:
-    """Judge one response by its last anchored answer."""
-    if not isinstance(gold, str) or not _normal(gold):
+def grade_exact(
+    response: str, gold: Any, *, ignore_case: bool = True, require_anchor: bool = True
+) -> Verdict:
+    """Judge one response by its last anchored answer.
+
+    Args:
+        response: the model's text.
+        gold: the accepted answer, or a list of them.
+        ignore_case: whether `Paris` is `paris`.
+        require_anchor: False also takes a response that is nothing but the answer.
+    """
+    accepted = [gold] if isinstance(gold, str) else gold
+    if not isinstance(accepted, (list, tuple)) or not accepted:
+        return gold_error(f"gold answer {gold!r} is empty or no text")
+    if any(not isinstance(item, str) or not normal(item) for item in accepted):
         return gold_error(f"gold answer {gold!r} is empty or no text")
     found = find_all(response)
-    if not found:
+    if not found and require_anchor:
         return unparseable("no \\boxed{}, ####, 'answer is' or <answer>")
-    pred = _normal(found[-1].text)
-    return correct(pred) if pred == _normal(gold) else wrong(pred[:80])
+    answer = found[-1].text if found else response
+    pred = normal(answer, ignore_case=ignore_case)
+    if not pred:
+        return unparseable("the answer is empty")
+    right = any(pred == normal(item, ignore_case=ignore_case) for item in accepted)
+    return correct(pred[:MAX_SHOWN]) if right else wrong(pred[:MAX_SHOWN])

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
+
+from rewards.math.units import LETTER_UNITS, SHORT_UNITS, names_unit
 
 MAX_CHARS: Final = 200  # longer is no final number
 MAX_EXPONENT: Final = 300  # 10**e of a hostile e must not be built
@@ -23,17 +25,6 @@ _SCALES: Final = {
     "billion": 10**9,
     "trillion": 10**12,
 }
-# Words that make "12 or 13", "12 minus x" another statement than "12 of some unit".
-_NOT_UNITS: Final = frozenset(
-    {
-        *("or", "and", "not", "no", "minus", "plus", "times", "to", "of", "is", "if"),
-        *("but", "wait", "e", "pi", "i", "factorial", "squared", "cubed", "mod", "base"),
-        *("dozen", "half", "quarter", "third", "percent", "below", "zero", "bn", "mn"),
-    }
-)
-# A lone letter is a variable or a scale (42x, 42k, 42M) unless it is one of these.
-_LETTER_UNITS: Final = frozenset("mglLshWVANJCF")
-
 _GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+"  # 0,042 may be a decimal comma: not read
 _DECIMAL = rf"(?:{_GROUPED}|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
@@ -49,6 +40,9 @@ _NUMBER = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _PLAIN = re.compile(r"-?\d+", re.ASCII)
+_CURRENCY = re.compile(r"^(?:\\?[$€£¥]|USD )\s*")
+_REMARK = re.compile(r"\(\s*([A-Za-z ]+)\s*\)$")
+_SPACED = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?: \d{3})+)(?![\d,/])")  # 1 500
 _UNIT = re.compile(r"(?:[A-Za-z]+(?:\^[23])?(?:\s+|$)){1,3}", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z]\s*=\s*", re.ASCII)
 _FRAC = re.compile(r"\\[dt]?frac\s*(?:\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d)\s*(\d))", re.ASCII)
@@ -64,10 +58,12 @@ class Number:
     Attributes:
         value: as written; `50%` has the value 50.
         percent: whether a percent sign, or the word, followed.
+        unit: the words that followed, `$` for a currency before it; "" when none.
     """
 
     value: Fraction
     percent: bool = False
+    unit: str = ""
 
     def __str__(self) -> str:
         """Integers and fractions as Python writes them: `42`, `-5/2`, `50%`."""
@@ -85,6 +81,7 @@ def _clean(text: str) -> str:
     text = re.sub(r"\\[()\[\]]", "", text)
     text = _FRAC.sub(lambda m: f" {m[1] or m[3]}/{m[2] or m[4]} ", text)
     text = _SPACES.sub(" ", text).strip()
+    text = _SPACED.sub(lambda m: m[1] + m[2].replace(" ", ""), text)
     previous = None
     while previous != text:
         previous = text
@@ -115,22 +112,46 @@ def _value(match: re.Match[str]) -> Fraction | None:
     return Fraction(match["decimal"].replace(",", "")) * Fraction(10) ** exponent
 
 
-def _suffix(text: str) -> tuple[int, bool] | None:
-    """Scale and percent that the text after the number says; None if it is not just a unit."""
-    text = re.sub(r"\(\s*[A-Za-z ]+\s*\)$", "", text).strip()
+class _Suffix(NamedTuple):
+    scale: int
+    percent: bool
+    unit: str
+
+
+def _suffix(tail: str) -> _Suffix | None:
+    """Scale, percent and unit that the text after the number says; None if it says more."""
+    text = tail.strip()
+    remark = _REMARK.search(text)
+    if remark is not None and names_unit(remark[1]):
+        text = text[: remark.start()].strip()
     if text in {"", "$", "€", "£", "°"}:
-        return 1, False
+        return _Suffix(1, False, {"": "", "°": "degree"}.get(text, "$"))
     if text.lower() in {"%", "percent", "per cent"}:
-        return 1, True
+        return _Suffix(1, True, "")
     words = text.split()
     scale = _SCALES.get(words[0].lower(), 1)
     rest = " ".join(words[1:] if scale != 1 else words)
     if not rest:
-        return scale, False
-    if not _UNIT.fullmatch(rest) or (_NOT_UNITS | _SCALES.keys()) & set(rest.lower().split()):
+        return _Suffix(scale, False, "")
+    if (
+        not _UNIT.fullmatch(rest)
+        or not names_unit(rest)
+        or _SCALES.keys() & set(rest.lower().split())
+    ):
         return None
-    letters = {word[0] for word in rest.split() if len(word.rstrip("^23")) == 1}
-    return (scale, False) if letters <= _LETTER_UNITS else None
+    gap = tail[:1].isspace() or scale != 1
+    ok = all(_is_unit(word.partition("^")[0], gap) for word in rest.split())
+    return _Suffix(scale, False, rest) if ok else None
+
+
+def _is_unit(word: str, gap: bool) -> bool:
+    """Whether a word names what is counted, and is no product of variables."""
+    if len(word) == 1:
+        return gap and word in LETTER_UNITS
+    if len(word) < 4:
+        vowel = gap and len(word) == 3 and re.search("[aeiou]", word.lower()) is not None
+        return word in SHORT_UNITS or vowel
+    return True
 
 
 def parse_number(text: str) -> Number | None:
@@ -147,15 +168,16 @@ def parse_number(text: str) -> Number | None:
     text = _ASSIGNMENT.sub("", text, count=1) if _ASSIGNMENT.match(text) else text
     negative = text.startswith("-")
     text = text[1:].lstrip() if negative else text
-    text = re.sub(r"^(?:\\?[$€£¥]|USD )\s*", "", text)
+    bare = _CURRENCY.sub("", text, count=1)
+    money, text = "$" if bare != text else "", bare
     match = _NUMBER.match(text)
     if match is None or (negative and match["sign"]):
         return None
     value = _value(match)
     tail = text[match.end() :]
-    suffix = _suffix(tail.strip())
+    suffix = _suffix(tail.rstrip())
     if value is None or suffix is None:
         return None
     if match["sign"] == "-" or negative:
         value = -value
-    return Number(value * suffix[0], suffix[1])
+    return Number(value * suffix.scale, suffix.percent, suffix.unit or money)

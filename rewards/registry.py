@@ -1,41 +1,57 @@
-"""Find a reward by name, file or import path, and call it safely.
+"""Find a reward by name, file, import path or composition, and call it safely.
 
-In: a spec, `math`, `path/to/file.py:function` or `package.module:function`, and its options. Out:
-a `Reward` whose `judge` always returns a `Verdict`: whatever the function raises or returns that
-is no score becomes `verifier_error`, never a 0. A plain function `(response, gold)`, with as many
-of the row's fields by name as it likes (or `**row`), that returns a float or a `Verdict` is
-enough. Loading fails with a `RewardError` that names file and line.
+In: a spec and its options. A spec is `math` (built in, or an entry point of group
+`temper.rewards`), `path/to/file.py:function`, `package.module:function`, or a composition such as
+`0.9*math + 0.1*format if format` (see `rewards.compose`). Out: a `Reward` whose `judge` always
+returns a `Verdict`: whatever the function raises or returns that is no score becomes
+`verifier_error`, never a 0. A plain function `(response, gold)`, with as many of the row's fields
+by name as it likes (or `**row`), that returns a float or a `Verdict` is enough. Loading fails with
+a `RewardError` that names file and line.
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import importlib.util
+import functools
+import importlib.metadata
 import inspect
 import math
 import numbers
-import sys
-import threading
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 from conf.errors import RewardError
+from rewards import compose
+from rewards.loading import FORMS, defined, load_function, nearest, place
 from rewards.verdict import Verdict, verifier_error
 
 BUILT_IN: Final[Mapping[str, str]] = {
-    "math": "rewards.math:grade_math",
+    "math": "rewards.math.grade:grade_math",
     "exact": "rewards.exact:grade_exact",
+    "choice": "rewards.choice:grade_choice",
+    "regex": "rewards.pattern:grade_regex",
+    "json_schema": "rewards.json_schema:grade_json_schema",
+    "countdown": "rewards.countdown:grade_countdown",
+    "arithmetic": "rewards.arithmetic:grade_arithmetic",
+    "ifeval": "rewards.ifeval.grade:grade_ifeval",
+    "format": "rewards.format:grade_format",
+    "tags": "rewards.format:grade_tags",
+    "soft_overlong": "rewards.lengths:grade_soft_overlong",
+    "cosine": "rewards.lengths:grade_cosine",
+    "repetition": "rewards.repetition:grade_repetition",
+    "language": "rewards.language:grade_language",
+    "judge": "rewards.judge.grade:grade_judge",
+    "rubric": "rewards.judge.grade:grade_rubric",
+    "reward_model": "rewards.reward_model:grade_reward_model",
+    "code": "rewards.code.grade:grade_code",
     "constant": "rewards.control:grade_constant",
     "random": "rewards.control:grade_random",
+    "shuffled_gold": "rewards.control:grade_shuffled_gold",
 }
-FORMS: Final = "a name, path/to/file.py:function, or package.module:function"
-_load_lock = threading.RLock()
-_file_modules: dict[Path, ModuleType] = {}
+ENTRY_POINTS: Final = "temper.rewards"
+USE: Final = "use"  # in a composition: the option of a part that says which reward its name means
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +90,9 @@ class Reward:
         try:
             result = self.function(response, gold, **fields, **self.options)
             return _verdict(result)
-        except Exception as error:  # a user's code may raise anything; none of it is a score
+        except (Exception, SystemExit) as error:  # whatever it raises, it is no score
             return verifier_error(
-                f"{self.spec} raised {type(error).__name__}: {error} ({_place(error, self.where)})"
+                f"{self.spec} raised {type(error).__name__}: {error} ({place(error, self.where)})"
             )
 
 
@@ -92,115 +108,71 @@ def _verdict(result: object) -> Verdict:
     raise TypeError(f"a reward returns a finite number or a Verdict, got {result!r}")
 
 
-def _place(error: BaseException, otherwise: str) -> str:
-    """`file:line` where the error arose."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    outside = [f for f in frames if f.filename != __file__ and not f.filename.startswith("<frozen")]
-    return f"{outside[-1].filename}:{outside[-1].lineno}" if outside else otherwise
+def row_name(row: Mapping[str, Any]) -> Any:
+    """What a row is called in messages and dumps: its `id`, else its `index`, else None."""
+    return row.get("index") if row.get("id") is None else row["id"]
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"there is: {', '.join(known)}" if known else f"give {FORMS}"
-
-
-def _file_module(path: Path) -> ModuleType:
-    """Import a Python file once per process, by its resolved path."""
-    with _load_lock:
-        if path in _file_modules:
-            return _file_modules[path]
-        name = f"temper_user_{path.stem}_{len(_file_modules)}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses and pickle look it up
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        _file_modules[path] = module
-        return module
-
-
-def _module(where: str, spec: str) -> ModuleType:
-    """The module that a spec's left side names.
+@functools.cache
+def plug_ins() -> Mapping[str, str]:
+    """Rewards that installed packages offer: name → `module:function`.
 
     Raises:
-        RewardError: no such file or module, or it fails while it is imported.
+        RewardError: two packages offer one name, or a package offers a built-in one's.
     """
-    is_file = where.endswith(".py") or "/" in where
-    path = Path(where).expanduser()
-    if is_file and not path.is_file():
-        siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise RewardError(
-            f"reward {spec!r}: no file {where!r} (from {Path.cwd()})",
-            fix=_nearest(path.name, siblings) if siblings else "check the path",
-        )
-    try:
-        return _file_module(path.resolve()) if is_file else importlib.import_module(where)
-    except Exception as error:
-        raise RewardError(
-            f"reward {spec!r} does not import: {type(error).__name__}: {error} "
-            f"({_place(error, where)})",
-            fix="mend that line, or install what it imports",
-        ) from error
+    found: dict[str, str] = {}
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        value = re.sub(r"\s*\[.*", "", point.value).strip()
+        if point.name in BUILT_IN or found.get(point.name, value) != value:
+            raise RewardError(
+                f"entry point {ENTRY_POINTS}:{point.name} = {value} takes the name of "
+                f"{BUILT_IN.get(point.name) or found[point.name]}",
+                fix="rename it in that package, or name the function as module:function",
+            )
+        found[point.name] = value
+    return found
 
 
-def _function(spec: str) -> Callable[..., Any]:
-    """The function that a spec names."""
-    target = BUILT_IN.get(spec, spec)
-    where, _, name = target.rpartition(":")
-    if not where or not name:
-        raise RewardError(
-            f"no reward named {spec!r}",
-            fix=f"{_nearest(spec, BUILT_IN)} ({FORMS})",
-        )
-    module = _module(where, spec)
-    function: Callable[..., Any] | None = getattr(module, name, None)
-    if not callable(function) or isinstance(function, type):
-        own = [
-            key
-            for key, value in vars(module).items()
-            if inspect.isfunction(value) and not key.startswith("_")
-        ]
-        raise RewardError(
-            f"reward {spec!r}: {module.__file__} has no function {name!r}", fix=_nearest(name, own)
-        )
-    if inspect.iscoroutinefunction(function):
-        raise RewardError(
-            f"reward {spec!r} is async ({_defined(function)})",
-            fix="write it as a plain function: each call already has a thread of its own",
-        )
-    return function
+def names() -> list[str]:
+    """All names that a spec may be."""
+    return sorted({*BUILT_IN, *plug_ins()})
 
 
-def _defined(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+def _target(spec: str) -> str:
+    """`file.py:function` or `module:function` that a spec stands for."""
+    if spec in BUILT_IN:
+        return BUILT_IN[spec]
+    where, _, name = spec.rpartition(":")
+    if where and name:
+        return spec
+    if spec in plug_ins():
+        return plug_ins()[spec]
+    hint = " (write a minus with spaces around it)" if "-" in spec else ""
+    raise RewardError(f"no reward named {spec!r}", fix=f"{nearest(spec, names())} ({FORMS}){hint}")
 
 
 def load_reward(spec: str, options: Mapping[str, Any] | None = None) -> Reward:
     """Load a reward and check that it can be called.
 
     Args:
-        spec: a name of `BUILT_IN`, `path/to/file.py:function` or `package.module:function`.
-        options: keyword arguments for each call.
+        spec: a name, `path/to/file.py:function`, `package.module:function`, or a composition.
+        options: keyword arguments for each call; of a composition, one mapping for each part.
 
     Raises:
         RewardError: the spec names nothing, its file does not import, the function does not take
             `(response, gold)`, or an option is not one of its parameters.
     """
-    if not isinstance(spec, str) or not spec:
+    if not isinstance(spec, str) or not spec.strip():
         raise RewardError(f"a reward must be a string, got {spec!r}", fix=f"give {FORMS}")
-    function = _function(spec)
     options = dict(options or {})
+    if _is_composition(spec):
+        return _composed(spec, options)
+    function = load_function(_target(spec), spec)
+    if inspect.iscoroutinefunction(function):
+        raise RewardError(
+            f"reward {spec!r} is async ({defined(function)})",
+            fix="write it as a plain function: each call already has a thread of its own",
+        )
     parameters = list(inspect.signature(function).parameters.values())
     kinds = inspect.Parameter
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -209,14 +181,63 @@ def load_reward(spec: str, options: Mapping[str, Any] | None = None) -> Reward:
     named -= {p.name for p in positional[:2]}
     if len(positional) < 2 and not any(p.kind is kinds.VAR_POSITIONAL for p in parameters):
         raise RewardError(
-            f"reward {spec!r} does not take (response, gold) ({_defined(function)})",
+            f"reward {spec!r} does not take (response, gold) ({defined(function)})",
             fix="define it as: def score(response, gold, **row) -> float",
         )
     for name in options:
         if name not in named and not takes_any:
             raise RewardError(
-                f"reward {spec!r} has no option {name!r} ({_defined(function)})",
-                fix=_nearest(name, named) if named else "it takes none",
+                f"reward {spec!r} has no option {name!r} ({defined(function)})",
+                fix=nearest(name, named) if named else "it takes none",
             )
     row_names = None if takes_any else frozenset(named)
-    return Reward(spec, function, options, row_names, _defined(function))
+    return Reward(spec, function, options, row_names, defined(function))
+
+
+def load_correctness(spec: str, options: Mapping[str, Any] | None = None) -> Reward:
+    """The part of a reward that says what is right: of a composition its first, else all of it.
+
+    For gold answers and evaluations, where nobody counts tokens and nothing is shaped.
+
+    Raises:
+        RewardError: as `load_reward`.
+    """
+    whole = load_reward(spec, options)
+    if not isinstance(whole.function, compose.Composition):
+        return whole
+    first = whole.function.formula.names[0]
+    own = dict((options or {}).get(first) or {})
+    return load_reward(str(own.pop(USE, first)), own)
+
+
+def _is_composition(spec: str) -> bool:
+    """Whether a spec is more than one name: a file whose name holds a `+` is still a file."""
+    if spec in BUILT_IN or compose.is_name(spec):
+        return False
+    return not Path(spec.rpartition(":")[0]).expanduser().is_file()
+
+
+def _composed(spec: str, options: Mapping[str, Any]) -> Reward:
+    """Load each part of a composition with its own options."""
+    formula = compose.parse(spec)
+    for name, value in options.items():
+        if name not in formula.names:
+            raise RewardError(
+                f"reward_fn.options has {name!r}, which is no part of {spec!r}",
+                fix=f"{nearest(name, formula.names)} (a composition's options are given by part)",
+            )
+        if not isinstance(value, Mapping):
+            raise RewardError(
+                f"options of the part {name!r} must be a mapping, got {value!r}",
+                fix=f"options: {{{name}: {{option: value}}}}",
+            )
+    parts = {}
+    for name in formula.names:
+        own = dict(options.get(name) or {})
+        try:
+            parts[name] = load_reward(str(own.pop(USE, name)), own)
+        except RewardError as error:
+            raise RewardError(f"in {spec!r}: {error.message}", error.fix) from error
+    where = ", ".join(f"{name} at {part.where}" for name, part in parts.items())
+    judges = {name: part.judge for name, part in parts.items()}
+    return Reward(spec, compose.Composition(formula, judges), {}, None, where)

@@ -99,6 +99,15 @@ def unparseable(detail: str, pred: str = "") -> Verdict:
     return Verdict(0.0, 0.0, "unparseable", pred, detail=detail)
 
 
+def timeout(detail: str, pred: str = "") -> Verdict:
+    """The response made the verifier run out of time: score 0, the model's fault.
+
+    Only for what the response caused: its own code's limit, or mathematics that no verifier
+    finishes although gold against gold does. A slow verifier is a `verifier_error`.
+    """
+    return Verdict(0.0, 0.0, "timeout", pred, detail=detail)
+
+
 def gold_error(detail: str) -> Verdict:
     """The row's gold answer cannot be used: no score."""
     return Verdict(math.nan, math.nan, "gold_error", detail=detail)

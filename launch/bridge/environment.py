@@ -34,6 +34,9 @@ def variables(config: DictConfig, attempt: Path) -> dict[str, str]:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         # Ray would run its workers at nice 15, behind everything else on the machine.
         "RAY_worker_niceness": "0",
+        # Seconds that the others wait for a store of Ray's own that crashed; 60 by default, while
+        # nothing restarts the one of a Ray that this run started.
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "8",
         "PYTHONUNBUFFERED": "1",
     }
     required = {"VERL_FILE_LOGGER_PATH": str(attempt / "metrics.jsonl")}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,8 +17,24 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import ClusterError
 from launch.warden import COOKIE
 
+SLOW_START = "timed out during startup"
 # Whose last reference is gone when this process is: the wardens' actors live as long.
 _posts: list[Any] = []
+
+
+def _init(options: dict[str, Any]) -> None:
+    """`ray.init`, again when a busy machine took longer than the 30 s that Ray gives its node."""
+    import ray
+
+    for last in (False, False, True):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray raises no type of its own here
+            if last or SLOW_START not in str(error):
+                raise
+            print(f"Ray did not start in time, again: {error}", file=sys.stderr)
+            ray.shutdown()
 
 
 def start(config: DictConfig, environment: dict[str, str]) -> None:
@@ -30,8 +47,6 @@ def start(config: DictConfig, environment: dict[str, str]) -> None:
     Raises:
         ClusterError: the address does not answer.
     """
-    import ray
-
     address = config.hardware.ray_address or os.environ.get("RAY_ADDRESS")
     cookie = secrets.token_hex(16)
     # SPT_NOENV: a process that sets its title must not write it over its environment in /proc.
@@ -49,7 +64,7 @@ def start(config: DictConfig, environment: dict[str, str]) -> None:
         given.pop("runtime_env", None)
         options |= {str(key): value for key, value in given.items()}
     try:
-        ray.init(**options)
+        _init(options)
     except (ConnectionError, TimeoutError, ValueError) as error:
         if not address:
             raise

@@ -1,8 +1,9 @@
 """The reward function: does it load, in a process that is not this one?
 
 In: `Settings` of an RL tree. Out: lines. A user's file may print, sleep, import torch or exit, so
-it is loaded by a child with a time limit: ours by `python -m rewards.check`, any other by verl's
-own rule (a file, or `pkg://package.module`, and a name in it). Says nothing on what it scores.
+it is loaded by a child with a time limit: ours by `python -m rewards.check`, which also tries it on
+a few rows (the reward doctor's short form), any other by verl's own rule (a file, or
+`pkg://package.module`, and a name in it). What a reward is worth in full, the doctor says.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from launch.preflight.settings import Settings
 NAME = "reward"
 CUSTOM = "reward.custom_reward_function"
 OUR_ENTRY = "rewards.verl_entry"
+OUR_MODULE = "rewards.verl_manager"
+OUR_MANAGER = "VerdictManager"
+WARNING = "warning: "  # how rewards.check starts the line of an examination that fails
 PACKAGE = "pkg://"
 FILE = "file://"
 MANAGERS = ("naive", "dapo", "gdpo", "rate_limited", "remote")  # that verl's V1 trainer reaches
@@ -84,14 +88,25 @@ def check_reward(settings: Settings, environment: Mapping[str, str], seconds: fl
     return lines + _theirs(where, name, environment, seconds)
 
 
+def _rows(settings: Settings) -> list[str]:
+    """The rows to try a reward on: the first training file, where it is there."""
+    listed = settings["data.train_files"]
+    first = listed if isinstance(listed, str) else next(iter(listed or []), None)
+    return ["--rows", str(first)] if first and Path(str(first)).is_file() else []
+
+
 def _manager(settings: Settings) -> list[Line]:
-    manager = str(settings["reward.reward_manager.name"])
-    if settings["reward.reward_manager.source"] != "register" or manager in MANAGERS:
-        return []
+    node = "reward.reward_manager"
+    manager = str(settings[f"{node}.name"])
+    if settings[f"{node}.source"] == "register":
+        if manager in MANAGERS:
+            return []
+    elif manager == OUR_MANAGER or not str(settings[f"{node}.module.path"]).endswith(OUR_MODULE):
+        return []  # ours, or a module of the user's own
     close = difflib.get_close_matches(manager, MANAGERS, n=1, cutoff=0.3) or ["naive"]
-    got = f"reward.reward_manager.name={manager}"
-    fix = f"reward.reward_manager.name={close[0]}"
-    return [failed(NAME, got, f"one of {', '.join(MANAGERS)}", fix)]
+    fix = f"{node}.name={close[0]} {node}.source=register"
+    need = f"{OUR_MANAGER}, or with {node}.source=register one of {', '.join(MANAGERS)}"
+    return [failed(NAME, f"{node}.name={manager}", need, fix)]
 
 
 def _ours(
@@ -104,11 +119,15 @@ def _ours(
     key = "reward_fn.name"
     if settings.optional(key) is None:
         key = f"{CUSTOM}.reward_kwargs.reward"
-    done = _run(["-m", "rewards.check", spec, *words], environment, seconds)
+    command = ["-m", "rewards.check", spec, *_rows(settings), *words]
+    done = _run(command, environment, seconds)
     if done is None:
         return [_slow(spec, seconds)]
     if done.returncode == 0:
         said = done.stdout.strip().splitlines() or [spec]
+        found = [line.removeprefix(WARNING) for line in said if line.startswith(WARNING)]
+        if found:
+            return [_doubtful(spec, one) for one in found]
         return [passed(NAME, f"{spec} loads; {said[-1].removeprefix(f'reward {spec}: ')}")]
     error = next(
         (
@@ -120,6 +139,12 @@ def _ours(
     )
     got, _, fix = error.partition(" → ")
     return [failed(NAME, got, "a reward that loads", *([fix] if fix else []), f"{key}=math")]
+
+
+def _doubtful(spec: str, said: str) -> Line:
+    got, _, need = said.partition("; need: ")
+    fix = "python -m rewards.doctor +recipe=… shows the whole"
+    return warned(NAME, f"{spec}: {got}", need, fix)
 
 
 def _theirs(where: str, name: str, environment: Mapping[str, str], seconds: float) -> list[Line]:
@@ -184,9 +209,9 @@ def _is_text(node: ast.stmt) -> bool:
 def _slow(where: str, seconds: float) -> Line:
     return warned(
         NAME,
-        f"{where} took longer than {seconds:g} s to load",
-        "a module that imports quickly: each reward worker does so",
-        "import heavy packages inside the function",
+        f"{where} took longer than {seconds:g} s to load and judge a few rows",
+        "a module that imports quickly and verdicts that come quickly: each reward worker does so",
+        "import heavy packages inside the function; python -m rewards.doctor measures it",
     )
 
 

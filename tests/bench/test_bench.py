@@ -70,6 +70,30 @@ def test_composition_and_validation(tmp_path: Path) -> None:
     )
 
 
+def test_preflight(tmp_path: Path) -> None:
+    """The issue of a run that cannot work, in seconds: at most 3 without torch, 15 with."""
+    code = (
+        "import sys; from launch.compose import compose, resolve; from launch.preflight.run import "
+        "preflight; tree = resolve(compose('grpo', ['+recipe=arithmetic', 'hardware=cpu'])); "
+        "print(preflight(tree, with_torch=sys.argv[1] == 'torch').seconds)"
+    )
+    found = {}
+    for word in ("none", "torch"):
+        done = [
+            subprocess.run(
+                [sys.executable, "-c", code, word],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+            for _ in range(3)
+        ]
+        found[word] = round(statistics.median(map(float, done)), 2)
+    show(what="preflight", without_torch_s=found["none"], with_torch_s=found["torch"])
+
+
 def step_seconds(metrics: Path) -> list[float]:
     """timing_s/step of each step but the first, which warms up."""
     found = [json.loads(line)["data"] for line in metrics.read_text().splitlines()]

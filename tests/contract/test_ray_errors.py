@@ -9,6 +9,7 @@ import pytest
 from ray.exceptions import RayTaskError
 
 from conf.errors import GuardError, PlatformError, TemperError
+from launch.bridge import ray_session
 from launch.bridge.__main__ import cause_of, leave_failure
 
 
@@ -56,3 +57,30 @@ def test_the_first_rank_s_failure_stays(tmp_path: Path) -> None:
     leave_failure(tmp_path, lambda _attempt: fail("first"))
     leave_failure(tmp_path, lambda _attempt: fail("second"))
     assert json.loads((tmp_path / "failure.json").read_text())["message"] == "first"
+
+
+def test_a_slow_start_of_ray_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+    from ray._private import node
+
+    assert ray_session.SLOW_START in Path(node.__file__).read_text()
+    calls: list[dict[str, object]] = []
+
+    def init(**options: object) -> None:
+        calls.append(options)
+        if len(calls) < fine_at:
+            raise Exception(f"The current node {ray_session.SLOW_START}. …")
+
+    monkeypatch.setattr(ray, "init", init)
+    fine_at = 3
+    ray_session._init({"num_cpus": 4})
+    assert calls == [{"num_cpus": 4}] * 3
+    calls.clear()
+    fine_at = 4
+    with pytest.raises(Exception, match="timed out"):
+        ray_session._init({})
+    monkeypatch.setattr(ray, "init", lambda **_: calls.append({}) or 1 / 0)
+    calls.clear()
+    with pytest.raises(ZeroDivisionError):
+        ray_session._init({})
+    assert len(calls) == 1

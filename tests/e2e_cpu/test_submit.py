@@ -396,6 +396,7 @@ def test_a_grpo_stopped_in_the_middle_leaves_no_engine(head: Head) -> None:
         "+recipe=arithmetic",
         "data_prep.sft_size=2560",
         "run.name=grpo-long",
+        "policy.warm_start=null",
         "trainer.total_training_steps=1000",
         "trainer.total_epochs=1000",
     ).stdout.split()[-1]

@@ -36,7 +36,7 @@ def loaded_by(names: list[str], repo: Path) -> dict[str, list[str]]:
         "print(json.dumps(found))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     answer: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])

@@ -53,14 +53,8 @@ def test_a_run_that_is_in_order_passes(ready: Any, job: str, tmp_path: Path) -> 
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
-def test_time_without_torch(ready: Any) -> None:
-    preflight(ready("sft"), with_torch=False)  # first imports of pyarrow and others
-    assert preflight(ready("grpo"), with_torch=False).seconds < 3.0
-
-
-def test_time_with_torch(ready: Any) -> None:
+def test_torch_is_asked_and_the_time_of_each_check_is_told(ready: Any) -> None:
     report = preflight(ready("grpo"), with_torch=True)
-    assert report.seconds < 15.0
     assert report.timings is not None and report.timings["torch"] > 0
 
 

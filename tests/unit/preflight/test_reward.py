@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from launch.preflight import Line, Settings, Status
@@ -82,8 +84,8 @@ def test_file_that_verl_loads(settings: Build, tmp_path: Path) -> None:
 
 
 def test_package_that_verl_loads(settings: Build) -> None:
-    assert theirs(settings, "pkg://rewards.math", "grade_math").status is Status.PASS
-    line = theirs(settings, "pkg://rewards.math", "grade_maths")
+    assert theirs(settings, "pkg://rewards.math.grade", "grade_math").status is Status.PASS
+    line = theirs(settings, "pkg://rewards.math.grade", "grade_maths")
     assert line.fixes == (f"{CUSTOM}.name=grade_math",)
     line = theirs(settings, "pkg://rewards.no_such", "f")
     assert "does not import" in line.got and "rewards.no_such" in line.got
@@ -122,3 +124,44 @@ def test_no_reward_and_unknown_manager(settings: Build) -> None:
     assert lines[0].status is Status.FAILURE
     assert lines[0].fixes[0].startswith("reward.reward_manager.name=")
     assert check(settings("sft")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "module", "found"),
+    [
+        ("VerdictManager", "importlib", "pkg://rewards.verl_manager", False),
+        ("dapo", "register", "pkg://rewards.verl_manager", False),
+        ("dapo", "importlib", "pkg://rewards.verl_manager", True),  # source=register was forgotten
+        ("prime", "register", "pkg://rewards.verl_manager", True),
+        ("Mine", "importlib", "pkg://my_managers", False),
+    ],
+)
+def test_managers(settings: Build, name: str, source: str, module: str, found: bool) -> None:
+    node = "reward.reward_manager"
+    words = [f"{node}.name={name}", f"{node}.source={source}", f"{node}.module.path={module}"]
+    failures = [line for line in check(settings("grpo", *words)) if line.status is Status.FAILURE]
+    assert bool(failures) == found
+    if found:
+        assert failures[0].fixes[0].endswith(f"{node}.source=register")
+
+
+def test_what_a_reward_pays_for_is_a_warning(settings: Build, tmp_path: Path) -> None:
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": f"What is {n}+{n}?"}],
+            "data_source": "sums",
+            "reward_model": {"style": "rule", "ground_truth": str(2 * n)},
+            "extra_info": {"id": f"sums/{n}"},
+        }
+        for n in range(10, 20)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
+    file = tmp_path / "mine.py"
+    file.write_text("def any_answer(response, gold):\n    return float('####' in response)\n")
+    data = f"data.train_files={tmp_path / 'train.parquet'}"
+    assert ours(settings, "math", data).status is Status.PASS
+    lines = check(settings("grpo", f"{CUSTOM}.reward_kwargs.reward={file}:any_answer", data))
+    assert [line.status for line in lines] == [Status.WARNING] * 3
+    assert "wrong: 8 of 8 paid" in lines[0].got
+    assert "echo" in lines[1].got and "shotgun" in lines[2].got
+    assert "rewards.doctor" in lines[0].fixes[0]

@@ -27,7 +27,7 @@ from conf.errors import ConfigError, DataError
 from data_prep.manifest import read_manifest
 from data_prep.prepare import prepare
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 GSM8K = ROOT.parent / "shared" / "data" / "gsm8k"
 SMALL = {
     "source": "arithmetic",
@@ -171,7 +171,7 @@ def test_parquet_and_plain_jsonl_give_the_same_rows(tmp_path: Path) -> None:
 
 def test_gold_that_fails_and_missing_answers_are_counted(tmp_path: Path) -> None:
     good = {"question": "1+1?", "answer": "It is 2.\n#### 2"}
-    bad = {"question": "Name?", "answer": "#### Ann"}
+    bad = {"question": "Digits?", "answer": "#### " + "9" * 20_001}  # longer than any answer
     none = {"question": "1+1?", "answer": "two"}
     (tmp_path / "raw.jsonl").write_text("\n".join(map(json.dumps, [good, good, bad, none, good])))
     manifest, _ = prepare(

@@ -1,0 +1,1 @@
+"""Verdicts by a language model: prompt, server, limits, cache; `judge` and `rubric`."""
