@@ -51,8 +51,8 @@ def _put(spec: dict[str, Any], key: str, value: Any) -> None:
     inner[last] = value
 
 
-def _parse(arguments: list[str]) -> dict[str, Any]:
-    """The specification that the command line spells."""
+def parse_words(arguments: list[str], usage: str = USAGE) -> dict[str, Any]:
+    """The specification that a command line of `key=value` words spells."""
     spec: dict[str, Any] = {}
     given: dict[str, Any] = {}
     words = iter(arguments)
@@ -69,7 +69,7 @@ def _parse(arguments: list[str]) -> dict[str, Any]:
             continue
         key, found, text = FLAGS.get(word, word.removeprefix("+")).partition("=")
         if not found:
-            raise ConfigError(f"got {word!r}, need key=value", fix=USAGE.splitlines()[0])
+            raise ConfigError(f"got {word!r}, need key=value", fix=usage.splitlines()[0])
         try:
             given[key] = json.loads(text)
         except json.JSONDecodeError:
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not words or "-h" in words or "--help" in words:
             print(f"{USAGE}{', '.join(known_sources())}, or path/to/file.py:function")
             raise SystemExit(0 if words else 2)
-        spec = _parse(words)
+        spec = parse_words(words)
         manifest, written = prepare(spec)
         dry = DRY_SUFFIX if manifest.spec.get("dry_run") else ""
         print(said(manifest, f"{spec['out']}{dry}", written))

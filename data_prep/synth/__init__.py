@@ -1,0 +1,1 @@
+"""New rows by a model behind an OpenAI-compatible server; see `data_prep.synthesize`."""
