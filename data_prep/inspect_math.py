@@ -114,14 +114,24 @@ class _Reader:
         while self.peek() in ("^", "_", "'"):
             sign = self.take()
             if sign == "_":
-                below = self.atom()
+                below = self.argument()
             else:
-                above += self.atom() if sign == "^" else "<mo>\u2032</mo>"
+                above += self.argument() if sign == "^" else "<mo>\u2032</mo>"
         if below and above:
             return f"<msubsup>{base}{below}<mrow>{above}</mrow></msubsup>"
         if below:
             return f"<msub>{base}{below}</msub>"
         return f"<msup>{base}<mrow>{above}</mrow></msup>" if above else base
+
+    def argument(self) -> str:
+        """One thing after a command or a script's sign: of a number, its first digit."""
+        token = self.tokens[self.at] if self.at < len(self.tokens) else None
+        if token is not None and token[2] is not None and len(token[2]) > 1:
+            first = _TOKEN.match(self.text, token.start(), token.start() + 1)
+            rest = _TOKEN.match(self.text, token.start() + 1)
+            assert first is not None and rest is not None
+            self.tokens[self.at : self.at + 1] = [first, rest]
+        return self.atom()
 
     def atom(self) -> str:
         """One thing."""
@@ -143,22 +153,22 @@ class _Reader:
     def command(self, name: str) -> str:
         """What begins with a backslash."""
         if name in ("frac", "dfrac", "tfrac", "cfrac"):
-            return f"<mfrac>{self.atom()}{self.atom()}</mfrac>"
+            return f"<mfrac>{self.argument()}{self.argument()}</mfrac>"
         if name in ("binom", "dbinom"):
-            inner = f"<mfrac linethickness='0'>{self.atom()}{self.atom()}</mfrac>"
+            inner = f"<mfrac linethickness='0'>{self.argument()}{self.argument()}</mfrac>"
             return f"<mrow><mo>(</mo>{inner}<mo>)</mo></mrow>"
         if name == "sqrt":
             if self.peek() == "[":
                 self.take()
                 degree = self.row("]")
                 self.take()
-                return f"<mroot>{self.atom()}<mrow>{degree}</mrow></mroot>"
-            return f"<msqrt>{self.atom()}</msqrt>"
+                return f"<mroot>{self.argument()}<mrow>{degree}</mrow></mroot>"
+            return f"<msqrt>{self.argument()}</msqrt>"
         if name in ("boxed", "fbox"):
-            return f"<mrow class='boxed'>{self.atom()}</mrow>"
+            return f"<mrow class='boxed'>{self.argument()}</mrow>"
         if name in ("overline", "bar", "vec", "hat", "overrightarrow", "widehat"):
             sign = {"vec": "\u2192", "overrightarrow": "\u2192", "hat": "^", "widehat": "^"}
-            return f"<mover>{self.atom()}<mo>{sign.get(name, chr(0xAF))}</mo></mover>"
+            return f"<mover>{self.argument()}<mo>{sign.get(name, chr(0xAF))}</mo></mover>"
         if name in _TEXTS:
             return f"<mtext>{html.escape(self.raw_group())}</mtext>"
         if name in _SPACED:
@@ -170,7 +180,7 @@ class _Reader:
         if name in _NAMES:
             return f"<mi>{name}</mi>"
         if name in ("pmod", "bmod"):
-            inner = self.atom() if name == "pmod" else ""
+            inner = self.argument() if name == "pmod" else ""
             return (
                 f"<mrow><mo>(</mo><mi>mod</mi>{inner}<mo>)</mo></mrow>" if inner else "<mi>mod</mi>"
             )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-NUMBERED = re.compile(r"(?m)^[ \t]*(?:task[ \t]*)?(\d{1,3})[.):][ \t]*")
+NUMBERED = re.compile(r"(?im)^[ \t]*(?:task[ \t]*)?(\d{1,3})[.):][ \t]*")
 DEEPEN: Final = {
     "constraint": "Add one more requirement or constraint that a good answer has to meet.",
     "depth": "Ask for more depth and breadth on the point that it already raises.",

@@ -4,7 +4,7 @@ In: a server's description; requests in order. Out: their answers in that order.
 under the hash of its payload, so a synthesis that is cut off goes on where it was, and one that is
 repeated asks nothing. Deadlines, retries, the rate limit that all processes of the host share, and
 the store are those of `rewards.judge`. A request that fails for good is an answer without text,
-counted; a server that fails every request is an error.
+counted; many of them in a row are an error, and what was answered before is kept.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rewards.judge.cache import DiskCache, key_of
 from rewards.judge.client import Call, ServerError, post
 from rewards.judge.limit import NoTurn, RateLimit
 
-GIVE_UP: Final = 20  # failures without one answer
+GIVE_UP: Final = 20  # failures in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +131,18 @@ class Server(BaseModel):
         """One answer, kept or new.
 
         Raises:
-            DataError: the server has failed so often, without one answer, that it is not there.
+            DataError: the server failed `GIVE_UP` times in a row, or refuses the first request.
         """
         cache = DiskCache(self.cache) if self.cache else None
         key = key_of({"base_url": self.base_url, **payload})
         kept = cache.get(key) if cache else None
         if kept is not None and isinstance(kept.get("text"), str):
             return Answer(kept["text"], str(kept.get("problem", "")), kept=True)
-        if self._failed >= GIVE_UP and not self._answered:
-            raise DataError(f"{self.base_url} answers nothing", fix="server.base_url=…")
+        if self._failed >= GIVE_UP:
+            raise DataError(
+                f"{self.base_url} failed {self._failed} times in a row, after {self._answered} answers",
+                fix="run again when it is back: what was answered is kept",
+            )
         limit = self.limit()
         path = "chat/completions" if "messages" in payload else "completions"
         url = f"{self.base_url.rstrip('/')}/{path}"
@@ -161,6 +164,7 @@ class Server(BaseModel):
             return Answer("", f"server: {error}")
         with self._lock:
             self._answered += 1
+            self._failed = 0
         answer = _read(reply)
         if cache:  # a cut answer is kept too: the same payload would be cut again
             cache.put(key, {"text": answer.text, "problem": answer.problem})
