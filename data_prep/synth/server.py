@@ -140,7 +140,8 @@ class Server(BaseModel):
             return Answer(kept["text"], str(kept.get("problem", "")), kept=True)
         if self._failed >= GIVE_UP:
             raise DataError(
-                f"{self.base_url} failed {self._failed} times in a row, after {self._answered} answers",
+                f"{self.base_url} failed {self._failed} times in a row, after {self._answered} "
+                "answers",
                 fix="run again when it is back: what was answered is kept",
             )
         limit = self.limit()

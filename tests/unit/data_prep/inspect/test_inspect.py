@@ -62,7 +62,7 @@ def test_samples_are_drawn_evenly(rows: Path) -> None:
         for seed in range(120)
         for one in survey(rows, seed=seed, samples=10, most=1).samples
     )
-    # 1,200 draws of 103 rows: 11.7 each, standard deviation 3.3; a row past 5 of these is no chance.
+    # 1,200 draws of 103 rows: 11.7 each, standard deviation 3.3; past 5 of these is no chance.
     assert sum(times.values()) == 1200
     assert max(times.values()) < 28 and len(times) > 98
 

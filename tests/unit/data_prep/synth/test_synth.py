@@ -34,20 +34,10 @@ from data_prep.synth.spec import parse_spec, read_tasks
 from data_prep.synthesize import main, synthesize
 from rewards.registry import load_reward
 
-WORDS = [
-    "amber",
-    "birch",
-    "copper",
-    "delta",
-    "ember",
-    "fjord",
-    "gravel",
-    "harbor",
-    "indigo",
-    "juniper",
-    "kettle",
-    "lantern",
-]
+WORDS = (
+    "amber", "birch", "copper", "delta", "ember", "fjord", "gravel", "harbor", "indigo",
+    "juniper", "kettle", "lantern",
+)  # fmt: skip
 
 
 def rich(seed: int) -> str:
@@ -112,7 +102,8 @@ def test_tasks_in_a_numbered_list(answer: str, found: list[str]) -> None:
 @pytest.mark.parametrize(
     ("after", "reason"),
     [
-        ("Name two rivers of Asia.", ""), ("  ?", "evolved_empty"), ("NAME a  river.", "evolved_same"),
+        ("Name two rivers of Asia.", ""), ("  ?", "evolved_empty"),
+        ("NAME a  river.", "evolved_same"),
         ("#Rewritten Prompt#: Name two.", "evolved_leaks_request"),
         ("I'm sorry, I cannot do that.", "refusal"),
     ],
@@ -178,12 +169,6 @@ def test_the_order_of_answers_does_not_matter(stub: Any) -> None:
     one = magpie(server(stub, parallel=8), 8, 1, Counter(), "chatml")
     other = magpie(server(stub, parallel=1), 8, 1, Counter(), "chatml")
     assert [task.text for task in one] == [task.text for task in other]
-
-
-def grade_half(response: str, gold: str) -> float:
-    if "broken" in response:
-        raise RuntimeError("no verdict")
-    return float(response.rpartition(" ")[2]) / 10
 
 
 def test_the_best_of_n_and_pairs(stub: Any, tmp_path: Path) -> None:
@@ -275,6 +260,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def asked_for(stub: Any, out: Path, **more: Any) -> dict[str, Any]:
+    out.parent.mkdir(exist_ok=True)
     questions = out.parent / "questions.jsonl"
     if not questions.exists():
         lines = [{"question": f"{rich(n)}: say number {n}", "answer": str(n)} for n in range(12)]
@@ -302,19 +288,16 @@ def test_whole_and_repeated_and_cut_off(stub: Any, tmp_path: Path) -> None:
     synthesize(asked_for(stub, out))
     assert len(stub.asked) == asked and digests(out) == digests(tmp_path / "a" / "first")
     # Cut off after 30 answers: the next run asks for the others alone, and ends in the same bytes.
-    (tmp_path / "b").mkdir()
+    spec = asked_for(stub, tmp_path / "b" / "out")
+    spec["server"] = {"base_url": stub.url, "model": "tiny", "parallel": 1}
     stub.asked.clear()
     stub.says = lambda payload: says_answers(payload) if len(stub.asked) <= 30 else (404, {})
-    lost: Counter[str]
-    _, lost = synthesize(asked_for(stub, tmp_path / "b" / "out", server={
-        "base_url": stub.url, "model": "tiny", "retries": 0,
-    }, out=str(tmp_path / "b" / "cut")))  # fmt: skip
-    assert lost["server"] == 12 * 6 - 30
+    with pytest.raises(DataError, match="after 30 answers → run again"):
+        synthesize(spec)
+    assert not (tmp_path / "b" / "out").exists()
     stub.asked.clear()
     stub.says = says_answers
-    more = {"server": {"base_url": stub.url, "model": "tiny",
-                       "cache": str(tmp_path / "b" / "cut-work" / "answers")}}  # fmt: skip
-    synthesize(asked_for(stub, tmp_path / "b" / "out", **more))
+    synthesize(spec)
     assert len(stub.asked) == 12 * 6 - 30
     for name in ("sft_train.parquet", "preference_train.parquet"):
         assert (tmp_path / "b" / "out" / name).read_bytes() == (out / name).read_bytes()
@@ -345,7 +328,7 @@ def test_what_comes_out_is_filtered_and_decontaminated(stub: Any, tmp_path: Path
         "server": {"base_url": stub.url, "model": "tiny", "parallel": 2},
     })  # fmt: skip
     assert manifest.dropped["contaminated_exact"] == 1
-    assert any("repet" in reason for reason in manifest.dropped), manifest.dropped
+    assert manifest.dropped["loop"] >= 1
     rows = from_table("sft", pq.read_table(tmp_path / "out" / "sft_train.parquet"))
     assert leaked not in json.dumps(rows) and "On and on" not in json.dumps(rows)
     assert len(rows) + sum(manifest.dropped.values()) == 12
