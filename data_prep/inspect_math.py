@@ -39,10 +39,10 @@ _SIGNS: Final = _table(
     cap 2229 setminus 2216 forall 2200 exists 2203 sum 2211 prod 220f int 222b circ 2218 angle 2220
     triangle 25b3 perp 22a5 parallel 2225 mid 2223 lfloor 230a rfloor 230b lceil 2308 rceil 2309
     langle 27e8 rangle 27e9 ldots 2026 dots 2026 cdots 22ef vdots 22ee degree b0 prime 2032
-    star 22c6 ast 2217 bullet 2219 land 2227 lor 2228 neg ac therefore 2234 quad 2003 qquad 2003
-    lt 3c gt 3e vert 7c colon 3a % 25 $ 24 & 26 # 23 _ 5f { 7b } 7d | 2016 , 2009 ; 2005 : 2004
-    ! 200b"""
+    star 22c6 ast 2217 bullet 2219 land 2227 lor 2228 neg ac therefore 2234
+    lt 3c gt 3e vert 7c colon 3a % 25 $ 24 & 26 # 23 _ 5f { 7b } 7d | 2016"""
 )
+_SPACES: Final = {",": 0.17, ":": 0.22, ";": 0.28, "!": 0, " ": 0.25, "quad": 1, "qquad": 2}
 _NAMES: Final = frozenset(
     ("sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "lim", "max", "min", "gcd",
      "lcm", "mod", "det", "dim")
@@ -184,10 +184,10 @@ class _Reader:
             return (
                 f"<mrow><mo>(</mo><mi>mod</mi>{inner}<mo>)</mo></mrow>" if inner else "<mi>mod</mi>"
             )
+        if name in _SPACES:
+            return f"<mspace width='{_SPACES[name]}em'/>"
         if name in _SIGNS:
             return f"<mo>{html.escape(_SIGNS[name])}</mo>"
-        if name == " ":
-            return "<mtext> </mtext>"
         if name == "begin":
             return self.environment()
         if name == "\\":
@@ -231,18 +231,24 @@ def with_maths(text: str) -> str:
     """A text as HTML, its formulas rendered."""
     made, last = [], 0
     for found in _FORMULA.finditer(text):
-        made.append(html.escape(text[last : found.start()]))
+        made.append(_with_boxes(text[last : found.start()]))
         formula = next(part for part in found.groups() if part is not None)
         made.append(mathml(formula, block=found[1] is not None or found[2] is not None))
         last = found.end()
-    made.append(html.escape(text[last:]))
-    return _boxes("".join(made))
+    made.append(_with_boxes(text[last:]))
+    return "".join(made)
 
 
-def _boxes(made: str) -> str:
-    r"""A bare `\boxed{…}`, as answers end with."""
-    return re.sub(
-        r"\\boxed\{([^{}<]*(?:\{[^{}<]*\}[^{}<]*)*)\}",
-        lambda found: mathml(f"\\boxed{{{html.unescape(found[1])}}}"),
-        made,
-    )
+def _with_boxes(text: str) -> str:
+    r"""A text without formulas; a bare `\boxed{…}`, as answers end with, is one."""
+    made, last = [], 0
+    while (start := text.find("\\boxed{", last)) >= 0:
+        end, depth = start + 7, 1
+        while depth and end < len(text):
+            depth += (text[end] == "{") - (text[end] == "}")
+            end += 1
+        if depth:
+            break
+        made += [html.escape(text[last:start]), mathml(text[start:end])]
+        last = end
+    return "".join([*made, html.escape(text[last:])])

@@ -60,9 +60,9 @@ def page(survey: Survey, views: Sequence[View]) -> str:
             f"<title>{name}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{name}</h1><p>{survey.rows} {survey.kind} rows; {len(views)} drawn with seed ",
             f"{survey.seed}. A green edge marks what the loss falls on.</p>",
-            *_numbers(survey),
             "<h2>Samples</h2>",
             *(part for one in views for part in _row(one)),
+            *_numbers(survey),
             "</body></html>\n",
         ]
     )

@@ -79,8 +79,8 @@ def test_it_is_the_mask_that_verl_trains_with(tmp_path: Path) -> None:
 
     made = tokenizer(tmp_path, TEMPLATE)
     pq.write_table(to_table("sft", [row(weight=2.0)]), tmp_path / "a.parquet")
-    config = OmegaConf.create({"max_length": 512, "truncation": "error", "pad_mode": "no_padding"})
-    item = SftRows(str(tmp_path / "a.parquet"), made, config)[0]
+    config = OmegaConf.create({"max_length": 4096, "pad_mode": "no_padding"})
+    item = SftRows([str(tmp_path / "a.parquet")], made, config)[0]
     shaded = LossMask(str(tmp_path)).tokens(CHAT, weight=2.0)
     assert [weight for _, weight in shaded] == item["loss_mask"].tolist()
 

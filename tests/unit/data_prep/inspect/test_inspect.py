@@ -145,6 +145,12 @@ def test_formulas(formula: str, made: str | None) -> None:
         assert got == f"<math><mrow>{made}</mrow></math>"
 
 
+def test_a_bare_box_of_any_depth() -> None:
+    made = with_maths("So <it> is \\boxed{\\frac{\\sqrt{3}}{2}}, and \\boxed{x")
+    assert made.startswith("So &lt;it&gt; is <math><mrow><mrow class='boxed'><mrow><mfrac>")
+    assert made.endswith("</math>, and \\boxed{x") and "<msqrt>" in made
+
+
 def test_a_matrix() -> None:
     got = mathml("\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}")
     assert got.count("<mtr>") == 2 and got.count("<mtd>") == 4 and "<mo>(</mo>" in got

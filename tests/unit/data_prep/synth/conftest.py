@@ -19,6 +19,8 @@ class Stub(http.server.ThreadingHTTPServer):
     Attributes:
         asked: every payload that came, with its path.
         says: text to answer with, or a status and headers to fail with.
+        finish: reason that it gives.
+        score: of a reward model, asked for by `/classify`.
     """
 
     daemon_threads = True
@@ -29,6 +31,7 @@ class Stub(http.server.ThreadingHTTPServer):
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.says: Says = lambda payload: "Nothing."
         self.finish = "stop"
+        self.score: Callable[[dict[str, Any]], float] = lambda payload: 0.0
         self.lock = threading.Lock()
 
     @property
@@ -46,23 +49,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.asked.append((self.path, payload))
-        said = self.server.says(payload)
+        said = "" if self.path == "/classify" else self.server.says(payload)
         headers: dict[str, str] = {}
-        status, body = 200, b"{}"
+        status, body = 200, dict[str, Any]()
         if isinstance(said, tuple):
             status, headers = said
         else:
             choice: dict[str, Any] = {"index": 0, "finish_reason": self.server.finish}
+            if self.path == "/classify":
+                return self._send(200, {}, {"data": [{"probs": [self.server.score(payload)]}]})
             if self.path.endswith("/chat/completions"):
                 choice["message"] = {"role": "assistant", "content": said}
             else:
                 choice["text"] = said
-            body = json.dumps({"choices": [choice]}).encode()
+            body = {"choices": [choice]}
+        self._send(status, headers, body)
+
+    def _send(self, status: int, headers: dict[str, str], body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(data)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""

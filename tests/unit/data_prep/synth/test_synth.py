@@ -192,6 +192,34 @@ def test_the_best_of_n_and_pairs(stub: Any, tmp_path: Path) -> None:
     assert (chosen.score, rejected.score) == (max(scores), min(scores))
 
 
+def test_a_reward_model_and_a_judge_grade_too(stub: Any) -> None:
+    def says(payload: dict[str, Any]) -> str:
+        if "response_format" in payload:
+            if "of 3 words" in json.dumps(payload):
+                return "no JSON at all"
+            return json.dumps({"reasoning": "So.", "grade": 9 if "good" in str(payload) else 2})
+        kinds = ("A good answer", "A bad answer", "An answer of 3 words")
+        return kinds[payload["seed"] % 3]
+
+    stub.says = says
+    judge = load_reward(
+        "judge", {"server": {"base_url": stub.url, "model": "j"}, "use_gold": False}
+    )
+    lost: Counter[str] = Counter()
+    ((_, graded),) = answered(server(stub), tasks(1), Sampling(n=12, reward=judge), lost)
+    assert {one.text: one.score for one in graded} == {"A good answer": 0.9, "A bad answer": 0.2}
+    assert lost == {"verifier_error": 1}
+    stub.score = lambda payload: 4.5 if "good" in str(payload["messages"][-1]) else -3.0
+    model = load_reward(
+        "reward_model", {"model": "r", "reward_router_address": stub.url[7:].removesuffix("/v1")}
+    )
+    sampling = Sampling(n=12, reward=model, least=1.0)
+    ((_, graded),) = answered(server(stub), tasks(1), sampling, lost)
+    assert [(one.text, one.score) for one in best(graded, sampling)] == [("A good answer", 4.5)]
+    chosen, rejected = pair(graded, sampling)  # type: ignore[misc]
+    assert (chosen.score, rejected.score) == (4.5, -3.0)
+
+
 def test_a_pair_needs_a_good_and_a_worse_answer() -> None:
     reward = load_reward("exact")
     sampling = Sampling(n=2, reward=reward, gap=0.5)
