@@ -122,6 +122,8 @@ def _columns(opened: Opened, names: list[str]) -> Opened:
             opened.kind = kind = "rl"
         else:
             return opened.against("row_kind", "", error.message)
+    if kind == "reward_pairs" and "prompt[].role" in opened.types:
+        opened.kind = kind = "preference"  # without scores
     for name in NEEDED[kind]:
         if name not in names:
             opened.against("no_column", name, f"is not there; there is {', '.join(names)}")
@@ -129,8 +131,8 @@ def _columns(opened: Opened, names: list[str]) -> Opened:
         there = [column for column in opened.types if column.split(".")[0].split("[")[0] == name]
         typed = bool(opened.types) and name in names
         if typed and not any(column.startswith(f"{name}[]") for column in there):
-            got = opened.types.get(name, "a struct")
-            opened.against("column_type", name, f"got {got}, need a list of messages")
+            seen = opened.types.get(name, "a struct")
+            opened.against("column_type", name, f"got {seen}, need a list of messages")
     texts = ("string", "large_string", "dictionary<values=string, indices=int32, ordered=0>")
     for column, code in (("reward_model.ground_truth", "gold_type"), _index(kind)):
         got = opened.types.get(column)
@@ -147,6 +149,8 @@ def kind_of_row(opened: Opened, row: dict[str, Any]) -> bool:
     """Take the kind of a file without a schema from its first row; False if there is none."""
     if opened.kind is None:
         _columns(opened, list(row))
+        if opened.kind == "reward_pairs" and isinstance(row["prompt"], list):
+            opened.kind = "preference"  # without scores
     return opened.kind is not None
 
 

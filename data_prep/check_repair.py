@@ -35,7 +35,9 @@ def _content(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, list) and value:
-        parts = [part.get("text") if isinstance(part, Mapping) else part for part in value]
+        parts: list[Any] = [
+            part.get("text") if isinstance(part, Mapping) else part for part in value
+        ]
         if all(isinstance(part, str) for part in parts):
             return "\n".join(map(_text, parts))
     return value
@@ -109,7 +111,8 @@ def repair(kind: Kind, record: Mapping[str, Any], place: Mapping[str, str]) -> d
         kept |= {name: row.get(name) for name in ("score_chosen", "score_rejected")}
     else:
         for name in ("prompt", "chosen", "rejected"):
-            kept[name] = _text(kept[name]) if isinstance(kept[name], str) else kept[name]
+            value = kept[name]
+            kept[name] = _text(value) if isinstance(value, str) else value
     _meta(kept, place)
     return kept
 

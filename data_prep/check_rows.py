@@ -197,8 +197,8 @@ def unpacked(kind: Kind, record: Mapping[str, Any]) -> tuple[dict[str, Any], Fou
     row = dict(record)
     if kind == "rl":
         extra = row.get("extra_info")
-        more = extra.get("more") if type(extra) is dict else None
-        if isinstance(more, str):
+        more = extra.get("more") if isinstance(extra, dict) else None
+        if isinstance(extra, dict) and isinstance(more, str):
             found = _object(more)
             if found is None:
                 return row, ("extra_json", "extra_info.more", f"got {more!r:.50}")

@@ -99,7 +99,7 @@ def answered(
             texts.append(list(dict.fromkeys(_texts(mine, lost))))
             jobs += [(task, text) for text in texts[-1]]
         with ThreadPoolExecutor(server.parallel) as pool:
-            graded = iter(pool.map(lambda job: _grade(*job, sampling), jobs))
+            graded = iter(pool.map(lambda job: _grade(job[0], job[1], sampling), jobs))
             for task, mine_texts in zip(some, texts, strict=True):
                 found = [next(graded) for _ in mine_texts]
                 for one in found:

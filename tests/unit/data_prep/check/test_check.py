@@ -306,6 +306,16 @@ def test_a_sound_file_has_nothing_against_it(tmp_path: Path) -> None:
     assert (report.problems, report.rows) == ([], {str(path): 5})
 
 
+def test_pairs_of_messages_without_scores_are_pairs_of_messages(tmp_path: Path) -> None:
+    row = {name: value for name, value in pair().items() if not name.startswith("score")}
+    for path in (put(tmp_path / "a.jsonl", [row]), parquet(tmp_path / "b.parquet", [row])):
+        assert not check([path]).counts
+        report = check([path], fix=True)
+        assert list(report.fixed.values()) == [(1, 0)]
+    plain = {**row, "prompt": "Hi", "chosen": "Hello", "rejected": "No"}
+    assert not check([put(tmp_path / "c.jsonl", [plain])]).counts
+
+
 def test_a_row_used_twice_is_no_other_row(tmp_path: Path) -> None:
     assert not check([put(tmp_path / "train.jsonl", [rl(0), rl(0)])]).counts
 
