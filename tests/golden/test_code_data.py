@@ -105,7 +105,7 @@ def _plus() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(
         gzip.decompress((DATA / "mbpp/mbppplus.json.gz").read_bytes())
     )
-    known = {*sum(UNTYPED.values(), []), *CONTRADICT_THEMSELVES}
+    known = {*UNTYPED["gold_error"], *CONTRADICT_THEMSELVES}
     return [row for n, row in enumerate(rows) if n % 4 == 0 or row["task_id"] in known]
 
 
