@@ -27,7 +27,7 @@ setup: ## install everything into .venv (idempotent; goes on after an interrupti
 setup-dev:
 	@$(SETUP) --browser
 
-check: setup-dev ## lint, types, unit and rules tests (within 60 s on 2 cores)
+check: setup-dev ## lint, types, unit and rules tests
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
 	$(VENV) -m mypy

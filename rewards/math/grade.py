@@ -116,9 +116,12 @@ def is_unfinished(text: str, gold: str) -> bool:
     `52+23` equals 75, and to copy it from the question is not to answer it. Powers of ten and what
     has no plain value (`3+\sqrt{2}`) are answers.
     """
-    if parse_number(gold) is None or parse_number(text) is not None:
+    if text.isdecimal():  # nearly all answers
         return False
-    return _OPERATION.search(_POWER_OF_TEN.sub("", re.split(r"=|≈", text)[-1])) is not None
+    last = re.split(r"=|≈", text)[-1]
+    if _OPERATION.search(_POWER_OF_TEN.sub("", last)) is None:
+        return False
+    return parse_number(gold) is not None and parse_number(text) is None
 
 
 @lru_cache(maxsize=4096)

@@ -63,7 +63,7 @@ def test_grpo_improves_on_sft_beyond_both_intervals(demo: Path) -> None:
 
 @pytest.mark.timeout(1200)
 def test_the_held_out_reward_rises(demo: Path) -> None:
-    """On the same 200 problems each time; a step's own 32 prompts are others every time."""
+    """On the same 100 problems each time; a step's own 64 prompts are others every time."""
     lines = (demo / "metrics.jsonl").read_text().splitlines()
     data = {record["step"]: record["data"] for record in map(json.loads, lines)}
     key = "val-core/arithmetic/acc/mean@1"

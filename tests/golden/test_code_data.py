@@ -45,6 +45,8 @@ TOO_LARGE = {"Mbpp/255", "Mbpp/599", "Mbpp/630"}
 # Rows whose reference refuses the inputs as the file has them: JSON made lists of their tuples and
 # text of their complex numbers.
 UNTYPED = {"gold_error": ["Mbpp/106", "Mbpp/124", "Mbpp/252", "Mbpp/580", "Mbpp/720"]}
+# The base asserts of two rows of MBPP+ contradict the reference solution of the same row.
+CONTRADICT_THEMSELVES = ["Mbpp/164", "Mbpp/295"]
 WRAPPERS = {"set", "sorted", "list", "tuple", "not", "abs", "len", "round", "isclose", "assert"}
 
 
@@ -99,10 +101,12 @@ def sanitized() -> Iterator[Row]:
 
 
 def _plus() -> list[dict[str, Any]]:
+    """Every fourth row, and each that is known to differ; all 399 take ten minutes."""
     rows: list[dict[str, Any]] = json.loads(
         gzip.decompress((DATA / "mbpp/mbppplus.json.gz").read_bytes())
     )
-    return rows
+    known = {*UNTYPED["gold_error"], *CONTRADICT_THEMSELVES}
+    return [row for n, row in enumerate(rows) if n % 4 == 0 or row["task_id"] in known]
 
 
 def mbpp_plus() -> Iterator[Row]:
@@ -141,10 +145,8 @@ CASES = [
     pytest.param(human_eval, 164, {}, id="humaneval"),
     pytest.param(mbpp, 974, {}, id="mbpp", marks=pytest.mark.full),
     pytest.param(sanitized, 427, {}, id="sanitized"),
-    pytest.param(mbpp_plus, 399, UNTYPED, id="mbppplus", marks=pytest.mark.full),
+    pytest.param(mbpp_plus, 102, UNTYPED, id="mbppplus", marks=pytest.mark.full),
 ]
-# The base asserts of two rows of MBPP+ contradict the reference solution of the same row.
-CONTRADICT_THEMSELVES = ["Mbpp/164", "Mbpp/295"]
 
 
 @pytest.mark.parametrize(("rows", "count", "others"), CASES)
