@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from conf.errors import DataError
+from rewards.registry import row_fields
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,9 +160,7 @@ def decode(kind: Kind, record: Mapping[str, Any]) -> dict[str, Any]:
     """The row that a record was made of: `decode(kind, encode(kind, row)) == row`."""
     row = dict(record)
     if kind == "rl":
-        extra = {name: value for name, value in row["extra_info"].items() if value is not None}
-        more = extra.pop("more", None)
-        row["extra_info"] = {**extra, **(json.loads(more) if more else {})}
+        row["extra_info"] = row_fields(row["extra_info"])
     elif kind == "sft":
         chat = row.pop("chat", None)
         if chat is not None:

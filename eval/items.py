@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.errors import DataError
+from rewards.registry import row_fields
 
 COLUMNS = ("prompt", "reward_model", "data_source")
 
@@ -31,7 +32,7 @@ class Item:
         prompt: the chat up to the model's turn, [{role, content}, …].
         ground_truth: the gold answer, as the grader wants it.
         data_source: the row's source, which a grader may read.
-        extra_info: the row's other fields.
+        extra_info: the row's other fields, those within `more` among them.
         stratum: value of the column that the sample is balanced over.
     """
 
@@ -85,7 +86,8 @@ def _item(index: int, row: Mapping[str, Any], path: Path, strata: str) -> Item:
     reward_model = row["reward_model"]
     if not isinstance(reward_model, dict) or reward_model.get("ground_truth") is None:
         raise DataError(f"{path} row {index}: no reward_model.ground_truth", "prepare it again")
-    extra = row["extra_info"] if isinstance(row.get("extra_info"), dict) else {}
+    raw = row["extra_info"] if isinstance(row.get("extra_info"), dict) else {}
+    extra = row_fields(raw)
     named = [extra[key] for key in ("id", "index") if extra.get(key) is not None]
     return Item(
         index=index,
@@ -94,7 +96,7 @@ def _item(index: int, row: Mapping[str, Any], path: Path, strata: str) -> Item:
         ground_truth=reward_model["ground_truth"],
         data_source=str(row["data_source"]),
         extra_info=extra,
-        stratum=_stratum(row, strata, path),
+        stratum=_stratum({**row, "extra_info": {**raw, **extra}}, strata, path),
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import DataError, RewardError
+from rewards.registry import row_fields
 
 # Fields of a row that may hold a right response as a model would write it.
 REFERENCES: Final = ("reference", "response", "solution", "canonical_solution", "code", "answer")
@@ -104,7 +105,7 @@ def sample(row: Mapping[str, Any], reference: str | None = None) -> Sample:
     Raises:
         DataError: the named reference field is not there.
     """
-    info = dict(row.get("extra_info") or {})
+    info = row_fields(row.get("extra_info"))
     prompt = row["prompt"]
     if not isinstance(prompt, str):
         turns = [turn["content"] for turn in prompt if turn["role"] == "user"]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import inspect
+import json
 import math
 import numbers
 import re
@@ -106,6 +107,16 @@ def _verdict(result: object) -> Verdict:
             right = score >= 1.0
             return Verdict(score, float(right), "correct" if right else "wrong")
     raise TypeError(f"a reward returns a finite number or a Verdict, got {result!r}")
+
+
+def row_fields(extra_info: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A row's `extra_info` as a reward sees it: without nulls, what `more` holds as JSON laid open.
+
+    Our Parquet keeps there what has no column of its own, so that files of any source fit together.
+    """
+    known = {name: value for name, value in (extra_info or {}).items() if value is not None}
+    more = known.pop("more", None)
+    return known | (json.loads(more) if isinstance(more, str) else {})
 
 
 def row_name(row: Mapping[str, Any]) -> Any:

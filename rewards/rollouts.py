@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import DataError
+from rewards.registry import row_fields
 
 RESPONSE: Final = ("response", "output")
 GOLD: Final = ("gold", "ground_truth", "gts")
@@ -114,7 +115,7 @@ def _with_row(rollout: Rollout, known: Mapping[str, Mapping[str, Any]]) -> Rollo
             f"{rollout.where} is of row {rollout.row.get('id')!r}, which --rows does not have",
             "--rows the file that the run was trained (or validated) on",
         )
-    fields = {**row["extra_info"], "data_source": row.get("data_source"), **rollout.row}
+    fields = {**row_fields(row["extra_info"]), "data_source": row.get("data_source"), **rollout.row}
     return replace(rollout, gold=row["reward_model"]["ground_truth"], row=fields)
 
 

@@ -24,6 +24,7 @@ from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from conf.errors import DataError
+from rewards.registry import row_fields
 
 _WEIGHTS: Final = ("weight", "spans")
 SINGLE_TURN: Final = "single_turn_agent"  # verl's default agent loop
@@ -155,9 +156,7 @@ class RlRows(RLHFDataset):
         row: dict[str, Any] = super().__getitem__(item)
         if not self._more:
             return row
-        extra = {name: value for name, value in row["extra_info"].items() if value is not None}
-        extra |= json.loads(extra.pop("more", None) or "{}")
-        row["extra_info"] = extra
+        row["extra_info"] = extra = row_fields(row["extra_info"])
         for name in ("tools_kwargs", "interaction_kwargs"):
             row[name] = extra.get(name, {})
         if self._agents:

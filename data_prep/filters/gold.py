@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from conf.errors import RewardError
 from data_prep.filters.base import Finding, Row, RowFilter, gold_of, id_of, kind_of, split_of
-from rewards.registry import Reward, load_reward
+from rewards.registry import Reward, load_correctness
 
 
 class Gold(RowFilter):
@@ -46,7 +46,7 @@ class Gold(RowFilter):
 
     @cached_property
     def _reward(self) -> Reward:
-        return load_reward(self.reward, self.reward_options)
+        return load_correctness(self.reward, self.reward_options)
 
     def judge_row(self, row: Row) -> Finding | None:
         """What the verifier says of the gold answer.

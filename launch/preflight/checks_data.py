@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from launch.preflight.chat import OUR_ROWS, PACKED, chat_of
 from launch.preflight.lines import Line, failed, passed, warned
 from launch.preflight.parquet import DataFile, listed, read_file, total_rows
 from launch.preflight.settings import Settings
@@ -69,7 +70,7 @@ def check_data(settings: Settings, scan: DataScan) -> list[Line]:
 
 def _columns(settings: Settings) -> tuple[str, ...]:
     if settings.is_sft:
-        return (str(settings["data.messages_key"]),)
+        return (str(settings["data.messages_key"]), PACKED)
     prompt, source = str(settings["data.prompt_key"]), str(settings["data.reward_fn_key"])
     return (prompt, source, "reward_model", "extra_info")
 
@@ -176,7 +177,11 @@ def _rows(settings: Settings, item: DataFile) -> list[Line]:
     source = "" if settings.is_sft else str(settings["data.reward_fn_key"])
     problems = []
     for number, row in item.sample:
-        problem = _chat_problem(row[column], column, answered=settings.is_sft)
+        chat = chat_of(row, column)
+        if chat.packed and settings["data.custom_cls.path"] != OUR_ROWS:
+            return [_unread(settings, item, number, column)]
+        where = PACKED if chat.packed else column
+        problem = _chat_problem(chat.turns, where, answered=settings.is_sft)
         if not problem and not settings.is_sft:
             problem = _answer_problem(row, source)
         if problem:
@@ -195,6 +200,18 @@ def _rows(settings: Settings, item: DataFile) -> list[Line]:
             _prepare(settings),
         )
     ]
+
+
+def _unread(settings: Settings, item: DataFile, number: int, column: str) -> Line:
+    """A row with tools or weights, and a dataset class that does not know of them."""
+    path = settings["data.custom_cls.path"]
+    return failed(
+        "data rows",
+        f"{item.path.name}, row {number}: its {column} is null, and data.custom_cls.path={path} "
+        f"does not read {PACKED}",
+        "the class that reads tools and loss weights",
+        f"data.custom_cls.path={OUR_ROWS} data.custom_cls.name=SftRows",
+    )
 
 
 def _chat_problem(turns: Any, column: str, *, answered: bool) -> str:

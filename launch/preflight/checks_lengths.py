@@ -3,7 +3,8 @@
 In: `Settings`, the data files and the model's folder. Out: lines. The rows with most bytes of text
 are rendered with the chat template (jinja2, as transformers does it) and counted with `tokenizers`;
 transformers is not imported. verl cuts a long prompt from the left, drops it, or stops in mid-run,
-by job and option; here it is said before. Tools and multi-modal parts are not rendered.
+by job and option; here it is said before. Tools that an SFT row brings are rendered, multi-modal
+parts are not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from launch.preflight.chat import PACKED, Chat, chat_of
 from launch.preflight.checks_model import chat_template
 from launch.preflight.lines import Line, failed, passed, warned
 from launch.preflight.parquet import DataFile
@@ -139,12 +141,13 @@ class _Counter:
         variables = {**tokens, **more, "add_generation_prompt": not settings.is_sft}
         return cls(template, tokenizer, variables)
 
-    def count(self, turns: Sequence[Mapping[str, Any]]) -> int:
+    def count(self, chat: Chat) -> int:
         """Tokens of one conversation, the generation prompt included where one follows."""
         import jinja2
 
         try:
-            text = self._template.render(messages=turns, **self._variables)
+            known = {**self._variables, **chat.beside}
+            text = self._template.render(messages=chat.turns, **known)
         except (jinja2.TemplateError, TypeError, ValueError) as error:
             raise _CannotCount(f"the chat template refuses a row: {str(error)[:80]}") from error
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
@@ -163,23 +166,25 @@ def _longest(item: DataFile, column: str, counter: _Counter, limit: int) -> Long
     """The longest row of a file among those with most bytes."""
     import pyarrow.parquet as pq
 
-    heap: list[tuple[int, int, list[Mapping[str, Any]]]] = []
+    heap: list[tuple[int, int, Chat]] = []
+    columns = [column, *({PACKED} & {*item.schema.names})]
     scanned = 0
     with pq.ParquetFile(item.path) as file:
-        for batch in file.iter_batches(batch_size=4096, columns=[column]):
-            sizes = _bytes(batch.column(0))
+        for batch in file.iter_batches(batch_size=4096, columns=columns):
+            sizes = sum(map(_bytes, batch.select(columns).columns))
             order = sizes.argsort()[::-1][:LONGEST]
             for index in order:
-                turns = batch.column(0)[int(index)].as_py()
-                if _is_plain(turns):
-                    heap.append((int(sizes[index]), scanned + int(index), turns))
+                row = batch.slice(int(index), 1).to_pylist()[0]
+                chat = chat_of(row, column)
+                if _is_plain(chat.turns):
+                    heap.append((int(sizes[index]), scanned + int(index), chat))
             heap = sorted(heap, key=lambda entry: -entry[0])[:LONGEST]
             scanned += batch.num_rows
             if scanned >= SCAN_ROWS:
                 break
     if not heap:
         return None
-    counts = [(counter.count(turns), row) for _, row, turns in heap]
+    counts = [(counter.count(chat), row) for _, row, chat in heap]
     tokens, row = max(counts)
     above = sum(count > limit for count, _ in counts)
     return Longest(tokens, item.path.name, row, scanned, above)
@@ -196,7 +201,9 @@ def _is_plain(turns: Any) -> bool:
 
 
 def _bytes(conversations: Any) -> Any:
-    """Bytes of text in each conversation of an Arrow list<struct> array, as a numpy array.
+    """Bytes of text in each conversation of an Arrow array, as a numpy array.
+
+    A conversation is a list<struct> of turns, or all of it as JSON.
 
     Read from the arrays' offsets: `pyarrow.compute` on Python values and `to_numpy` import pandas,
     a second of CPU time.
@@ -204,16 +211,27 @@ def _bytes(conversations: Any) -> Any:
     import numpy as np
     import pyarrow.types as types
 
+    if types.is_string(conversations.type) or types.is_large_string(conversations.type):
+        return np.diff(_offsets(conversations, _width(conversations.type)))
     turns = conversations.values
     content = turns.field("content")
     if not (types.is_string(content.type) or types.is_large_string(content.type)):
         raise _CannotCount("contents that are not plain text")
     if len(content) == 0:
         return np.zeros(len(conversations), dtype=np.int64)
-    wide = types.is_large_list(conversations.type)
-    first = _offsets(conversations, np.int64 if wide else np.int32)
-    text = _offsets(content, np.int64 if types.is_large_string(content.type) else np.int32)
+    first = _offsets(
+        conversations, np.int64 if types.is_large_list(conversations.type) else np.int32
+    )
+    text = _offsets(content, _width(content.type))
     return text[first[1:]] - text[first[:-1]]
+
+
+def _width(kind: Any) -> Any:
+    """The type of a text array's offsets."""
+    import numpy as np
+    import pyarrow.types as types
+
+    return np.int64 if types.is_large_string(kind) else np.int32
 
 
 def _offsets(array: Any, kind: Any) -> Any:

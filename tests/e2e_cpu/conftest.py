@@ -1,9 +1,9 @@
 """What the end-to-end tests share: prepared data, a tiny policy, a short SFT, and the commands.
 
 In: the checkout and its virtual environment. Out: session fixtures. A run costs 30 to 120 s on two
-cores, nearly all of it start-up, so data, policy and SFT are made once for the whole session, and
-each test says what it adds. A vLLM server of the tiny policy is one more of them. Jobs are started as a user starts them: `python -m launch.JOB …` from
-some folder of their own, with the checkout on PYTHONPATH.
+cores, nearly all of it start-up, so data, policy, SFT and a vLLM server of the tiny policy are made
+once for the whole session, and each test says what it adds. Jobs are started as a user starts them:
+`python -m launch.JOB …` from some folder of their own, with the checkout on PYTHONPATH.
 """
 
 from __future__ import annotations

@@ -69,6 +69,16 @@ def test_strata_may_be_a_part_of_a_column(tmp_path: Path) -> None:
         read_items(path, "extra_info.nix")
 
 
+def test_further_fields_of_a_row_reach_the_grader(tmp_path: Path) -> None:
+    rows = [_row(0), _row(1)]
+    rows[0]["extra_info"] |= {"category": None, "more": '{"rubric": "be kind", "parts": [1, 2]}'}
+    rows[1]["extra_info"] |= {"category": "sums", "more": None}
+    first, second = read_items(_file(tmp_path, rows), "extra_info.category")
+    known = {"id": "row-0", "index": "0", "level": "1"}
+    assert first.extra_info == {**known, "rubric": "be kind", "parts": [1, 2]}
+    assert [first.stratum, second.stratum] == ["None", "sums"]
+
+
 def test_what_cannot_be_used_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_items(tmp_path / "nix.parquet")

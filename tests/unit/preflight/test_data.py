@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -262,3 +263,53 @@ def test_lengths_are_not_guessed_without_a_tokenizer(
     for folder in (model, None):
         (line,) = check_lengths(config, scan_data(config).train, folder)
         assert line.status is Status.PASS and "not counted" in line.got
+
+
+def packed(kit: Any, index: int, **chat: Any) -> dict[str, Any]:
+    """A row as data_prep writes it where it has tools or loss weights."""
+    turns = kit.sft_row(index)["messages"]
+    return kit.sft_row(index, messages=None, chat=json.dumps({"messages": turns, **chat}))
+
+
+def test_a_row_with_tools_is_read_where_it_lies(settings: Build, kit: Any, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    kit.write_parquet(path, [kit.sft_row(0, chat=None), packed(kit, 1, weight=0.5)])
+    lines, _ = scan(settings, path, job="sft")
+    assert bad(lines) == []
+
+    empty = packed(kit, 1, messages=[{"role": "user", "content": "?"}])
+    kit.write_parquet(path, [kit.sft_row(0, chat=None), empty])
+    (line, *_) = bad(scan(settings, path, job="sft")[0])
+    assert "row 1: chat has no assistant turn to learn from" in line.got
+    kit.write_parquet(path, [kit.sft_row(0, chat=None), {**empty, "chat": "{"}])
+    (line, *_) = bad(scan(settings, path, job="sft")[0])
+    assert "row 1: chat is null" in line.got
+
+
+def test_a_dataset_class_that_would_stop_at_tools_is_refused(
+    settings: Build, kit: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.parquet"
+    kit.write_parquet(path, [kit.sft_row(0, chat=None), packed(kit, 1, tools=[])])
+    files = [f"data.train_files={path}", f"data.val_files={path}"]
+    config = settings("sft", *files, "data.custom_cls.path=null")
+    (line, *_) = bad(check_data(config, scan_data(config)))
+    assert "row 1: its messages is null" in line.got
+    (fix,) = line.fixes
+    mended = settings("sft", *files, *fix.split())
+    assert bad(check_data(mended, scan_data(mended))) == []
+
+
+def test_the_length_of_a_row_with_tools_counts_them(
+    settings: Build, kit: Any, tmp_path: Path
+) -> None:
+    template = (
+        "{{ tools | tojson if tools else '' }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    )
+    model = kit.write_model(tmp_path / "model", template=template)
+    path = tmp_path / "t.parquet"
+    kit.write_parquet(path, [kit.sft_row(0, chat=None), packed(kit, 1, tools=[{"a": "b"}])])
+    config = settings("sft", f"data.train_files={path}", f"data.val_files={path}")
+    (line,) = check_lengths(config, scan_data(config).train, model)
+    # A byte a token: [{"a": "b"}] and 1 + 1 = ?2.
+    assert f"the longest of 2 rows has {12 + 10} tokens" in line.got

@@ -22,8 +22,10 @@ def reason(filter_, row) -> str | None:
 
 def test_gold_answers_are_given_to_the_verifier(make) -> None:
     assert reason(Gold(), make.rl("q", "1,234")) is None
-    assert reason(Gold(), make.rl("q", "a cat")) == "gold_unusable"
+    assert reason(Gold(), make.rl("q", r"\boxed{}")) == "gold_unusable"
     assert reason(Gold(reward="exact"), make.rl("q", "a cat")) is None
+    # Of a composition, what says what is right: a gold answer need not be long, nor formatted.
+    assert reason(Gold(reward="exact if tags"), make.rl("q", "a cat")) is None
     assert reason(Gold(reward="exact", response=r"\boxed{{gold}}"), make.rl("q", "a cat")) is None
     assert reason(Gold(), make.sft("q", "a")) is None
     assert reason(Gold(), make.rl("q", None)) == "gold_unusable"
