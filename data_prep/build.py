@@ -17,12 +17,24 @@ from typing import Any, Final
 
 from conf.errors import DataError
 from data_prep.curate import curate
+from data_prep.decontaminate.judge import Decontamination
 from data_prep.intake import Tally, example_rows, stem
+from data_prep.judge import FINDINGS
 from data_prep.licence import refuse_uncommercial
-from data_prep.manifest import FILE_NAME, FileEntry, Manifest, existing, file_entry, versions
+from data_prep.manifest import (
+    FILE_NAME,
+    SETS,
+    FileEntry,
+    Manifest,
+    existing,
+    file_entry,
+    sets_entry,
+    versions,
+)
 from data_prep.progress import Progress, estimated_rows
 from data_prep.request import Request, parse
 from data_prep.rows_schema import Kind
+from data_prep.screen import load_screen
 from data_prep.sources.base import Source, Spec
 from data_prep.sources.registry import SOURCES, resolve
 from data_prep.writer import ParquetSink, staged_folder
@@ -35,22 +47,34 @@ PLAIN_FILES: Final[tuple[tuple[Kind, str], ...]] = (
 )
 
 
+COMMON_KEYS: Final = {"commercial", "jsonl", "decontaminate", "eval_sets"}
+
+
 def _stored_spec(spec: Spec, request: Request) -> dict[str, Any]:
-    """The specification; keys of the newer kind only where they were used."""
+    """The specification; the keys that any preparation has only where they were used."""
     stored: dict[str, Any] = json.loads(spec.model_dump_json(exclude={"out"}))
-    used = {name: getattr(request, name) for name in ("commercial", "jsonl")}
-    return {**stored, **{name: value for name, value in used.items() if value}}
+    used = request.model_dump_json(include=COMMON_KEYS, exclude_defaults=True)
+    return {**stored, **json.loads(used)}
 
 
-def _inputs(source: Source, spec: Spec) -> dict[str, FileEntry]:
-    return {path.name: file_entry(path) for path in source.inputs(spec)}
+def _inputs(source: Source, spec: Spec, sets: Path | None) -> dict[str, FileEntry]:
+    """Hashes of what decides the rows; of evaluation sets only where their folder was given.
+
+    The hub's cache grows as other things are done: what is made stays as it is then.
+    """
+    found = {path.name: file_entry(path) for path in source.inputs(spec)}
+    if sets is not None:
+        known = Decontamination(folders=(sets,))
+        found[SETS] = sets_entry(known.compared, known.digest)
+    return found
 
 
 def _write(source: Source, spec: Spec, request: Request, folder: Path) -> Manifest:
     """Fill `folder` with Parquet files and the manifest."""
     tally = Tally()
     paths = list(source.inputs(spec))
-    inputs = {path.name: file_entry(path) for path in paths}
+    inputs = _inputs(source, spec, request.eval_sets)
+    screen = load_screen(source, spec, request.eval_sets) if request.decontaminate else None
     progress = Progress(source.name, estimated_rows(paths), unit="examples", estimate=True)
     with ExitStack() as stack:
         sinks = {
@@ -59,7 +83,7 @@ def _write(source: Source, spec: Spec, request: Request, folder: Path) -> Manife
             )
             for kind, split in PLAIN_FILES
         }
-        for kind, split, row in example_rows(source, spec, tally):
+        for kind, split, row in example_rows(source, spec, tally, screen):
             sinks[kind, split].add(row)
             progress.show(tally.came.total())
     progress.end()
@@ -70,6 +94,13 @@ def _write(source: Source, spec: Spec, request: Request, folder: Path) -> Manife
                 f"dropped: {tally.reasons()}",
                 fix="check data_prep.local and data_prep.reward",
             )
+    files = {
+        path.name: file_entry(path, sink.rows) for sink in sinks.values() for path in sink.paths
+    }
+    if screen is not None and screen.lines:
+        findings = folder / FINDINGS
+        findings.write_text("".join(f"{line}\n" for line in screen.lines), encoding="utf-8")
+        files[FINDINGS] = file_entry(findings, len(screen.lines))
     manifest = Manifest(
         source=source.name,
         url=source.url,
@@ -80,10 +111,10 @@ def _write(source: Source, spec: Spec, request: Request, folder: Path) -> Manife
         examples_kept=dict(tally.kept),
         dropped=dict(tally.dropped),
         inputs=inputs,
-        files={
-            path.name: file_entry(path, sink.rows) for sink in sinks.values() for path in sink.paths
-        },
+        files=files,
         versions=versions(),
+        decontaminated=screen.filter.compared if screen else None,
+        not_found=screen.filter.missing if screen else None,
     )
     (folder / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
@@ -110,7 +141,7 @@ def prepare(spec: Mapping[str, Any]) -> tuple[Manifest, bool]:
     if request.commercial:
         refuse_uncommercial({source.name: source.licence})
     stored = _stored_spec(typed, request)
-    there = existing(typed.out, stored, _inputs(source, typed))
+    there = existing(typed.out, stored, _inputs(source, typed, request.eval_sets))
     if there is not None:
         return there, False
     with staged_folder(typed.out) as folder:

@@ -21,18 +21,21 @@ from conf.errors import ConfigError, DataError
 from data_prep import catalog
 from data_prep.catalog import Opened
 from data_prep.corpus import Corpus, Sign, load_corpus, resolve_steps
+from data_prep.decontaminate.judge import Decontamination
 from data_prep.engine import Engine, load_engine
 from data_prep.gather import Arranged, WriteShard, arrange, gather, shard_names, shard_rows
 from data_prep.intake import stem
-from data_prep.judge import Judge, verdict_path
+from data_prep.judge import FINDINGS, Judge, verdict_path
 from data_prep.licence import refuse_uncommercial
 from data_prep.manifest import (
     FILE_NAME,
+    SETS,
     FileEntry,
     Manifest,
     MixEntry,
     existing,
     file_entry,
+    sets_entry,
     versions,
     without_places,
 )
@@ -42,12 +45,10 @@ from data_prep.progress import Progress, estimated_rows
 from data_prep.record import SPLITS, mix_entry, source_entries, total
 from data_prep.request import Item, Request
 from data_prep.rows_schema import KINDS, Kind
-from data_prep.steps import Steps, evaluation_sets, sort_steps, with_decontamination
+from data_prep.steps import Steps, decontamination, sort_steps, with_decontamination
 from data_prep.work import FINAL, publish, work_folder
 
-FINDINGS: Final = "findings.jsonl"
 DRY_SUFFIX: Final = "-dry-run"
-SETS: Final = "evaluation sets"  # among the inputs: their questions decide what is dropped
 NOT_STORED: Final = {"out", "engine"}  # they decide nothing of the content
 
 Thing = TypeVar("Thing")
@@ -130,9 +131,7 @@ def _steps(request: Request) -> Steps:
     for name in request.test_filters:
         if name not in named and name not in default:
             raise ConfigError(f"test_filters names {name!r}, which is none of filters=…")
-    if request.decontaminate is False:
-        if request.eval_sets is not None:
-            raise ConfigError("eval_sets is given and decontaminate=false", fix="leave one out")
+    if not request.decontaminate:
         return sort_steps(named)
     return sort_steps(with_decontamination(named, request.eval_sets))
 
@@ -170,21 +169,28 @@ def curate(request: Request) -> tuple[Manifest, bool]:
                 fix="leave it out, or its kind in",
             )
     steps = _steps(request)
-    sets = evaluation_sets(steps)
+    compared = decontamination(steps)
     inputs = {f"{one.label}/{path.name}": file_entry(path) for one in opened for path in one.inputs}
-    if sets is not None:
-        inputs[SETS] = FileEntry(rows=sum(sets[0].values()), sha256=sets[2], bytes=0)
-        if not sets[0]:
-            print(f"not decontaminated: no {', '.join(sets[1])} on this machine; "
+    sets = {}
+    if compared is not None:
+        sets[SETS] = sets_entry(compared.compared, compared.digest)
+        if not compared.compared:
+            print(f"not decontaminated: no {', '.join(compared.missing)} on this machine; "
                   "eval_sets=FOLDER says where they are", file=sys.stderr)  # fmt: skip
+        if request.eval_sets is not None:
+            inputs |= sets
     spec = json.loads(request.model_dump_json(exclude=NOT_STORED))
     there = existing(request.out, spec, inputs)
     if there is not None:
         return there, False
-    with work_folder(request.out, _key(spec, inputs)) as work:
+    # The hub's cache grows as other things are done: what is made stays as it is then, and what is
+    # half made begins again.
+    with work_folder(request.out, _key(spec, inputs | sets)) as work:
         engine = load_engine(request.engine, work)
         try:
-            manifest = _Run(request, opened, steps, sets, work, engine).make(spec, inputs, kinds)
+            manifest = _Run(request, opened, steps, compared, work, engine).make(
+                spec, inputs, kinds
+            )
         finally:
             engine.close()
         publish(work, request.out)
@@ -198,7 +204,7 @@ class _Run:
     request: Request
     opened: Sequence[Opened]
     steps: Steps
-    sets: tuple[dict[str, int], list[str], str] | None
+    compared: Decontamination | None
     work: Path
     engine: Engine
 
@@ -350,6 +356,6 @@ class _Run:
             versions=versions(),
             sources=entries,
             mix=mixes,
-            decontaminated=self.sets[0] if self.sets else None,
-            not_found=self.sets[1] if self.sets else None,
+            decontaminated=self.compared.compared if self.compared else None,
+            not_found=self.compared.missing if self.compared else None,
         )

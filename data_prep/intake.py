@@ -3,17 +3,19 @@
 In: a source and its specification, or a declaration by name. Out: rows one by one, each with its
 kind and split, in constant memory, and a `Tally`. Where a source gives questions with gold answers
 (`Example`), each gold answer must be right under the specified reward, else its example is dropped
-and counted. Filters and mixing come after; nothing is written here.
+and counted, as is one that `judge` finds. Filters and mixing come after; nothing is written here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from conf.errors import RewardError
+from data_prep.filters.base import Finding, Row
 from data_prep.rows import Message, rl_row, sft_row
 from data_prep.rows_schema import Kind
 from data_prep.sources.base import Drop, Example, Source, Spec, Use
@@ -53,15 +55,39 @@ def stem(kind: str, split: str) -> str:
 
 
 _USES: Final[tuple[Use, ...]] = ("rl", "sft")
+BATCH: Final = 1024  # examples judged at a time
+
+Judge = Callable[[Sequence[Row]], Sequence[Finding | None]]
 
 
-def example_rows(source: Source, spec: Spec, tally: Tally) -> Iterator[Intake]:
+def example_rows(
+    source: Source, spec: Spec, tally: Tally, judge: Judge | None = None
+) -> Iterator[Intake]:
     """The rows of a source of questions with gold answers.
+
+    Args:
+        source: of the rows.
+        spec: its specification.
+        tally: counts what comes.
+        judge: is shown an example's fullest row; what it finds drops the example. None: none is.
 
     Raises:
         DataError: a file or a value cannot be used.
         RewardError: the reward does not load, or broke on a row.
     """
+    made = _examples(source, spec, tally)
+    while batch := list(islice(made, BATCH if judge else 1)):
+        found = judge([dict(rows[-1].row) for rows in batch]) if judge else [None]
+        for rows, finding in zip(batch, found, strict=True):
+            if finding is not None:
+                tally.dropped[finding.reason] += 1
+                continue
+            tally.kept[rows[0].split] += 1
+            yield from rows
+
+
+def _examples(source: Source, spec: Spec, tally: Tally) -> Iterator[list[Intake]]:
+    """The rows of each example that has a sound gold answer: at least one."""
     reward = load_correctness(spec.reward, spec.reward_options) if spec.reward else None
     position: Counter[tuple[str, Use]] = Counter()  # counts drops too: an index names a raw row
     system: list[Message] = [{"role": "system", "content": spec.system}] if spec.system else []
@@ -91,6 +117,7 @@ def example_rows(source: Source, spec: Spec, tally: Tally) -> Iterator[Intake]:
             prompt.append({"role": "user", "content": example.prompt})
         else:
             prompt += example.prompt
+        rows = []
         for use in uses:
             common: dict[str, Any] = {
                 "data_source": source.data_source,
@@ -102,11 +129,15 @@ def example_rows(source: Source, spec: Spec, tally: Tally) -> Iterator[Intake]:
             if use == "rl":
                 ability, gold = source.ability, example.gold
                 row_made = rl_row(prompt=prompt, ground_truth=gold, ability=ability, **common)
-                yield Intake("rl", split, row_made)
+                rows.append(Intake("rl", split, row_made))
             elif example.answer is not None:
                 turn: Message = {"role": "assistant", "content": example.answer}
-                yield Intake("sft", split, sft_row(messages=[*prompt, turn], **common))
-        tally.kept[split] += 1
+                made = sft_row(messages=[*prompt, turn], **common)
+                rows.append(Intake("sft", split, made))
+        if rows:
+            yield rows
+        else:
+            tally.dropped["no_answer"] += 1
 
 
 def _gold_holds(reward: Reward, example: Example, row: Mapping[str, Any]) -> bool:

@@ -31,6 +31,7 @@ from data_prep.rows import meta
 from data_prep.steps import load_steps
 from data_prep.work import put
 
+FINDINGS: Final = "findings.jsonl"
 BATCH_ROWS: Final = 1024  # what a filter is given at a time
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 

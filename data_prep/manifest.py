@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from conf.errors import DataError
 
 FILE_NAME: Final = "manifest.json"
+SETS: Final = "evaluation sets"  # among the inputs: their questions decide what is dropped
 PLACES: Final = ("local", "eval_sets")
 
 
@@ -119,10 +121,11 @@ class Manifest(BaseModel):
         inputs: local files read, by name.
         files: files written, by name.
         versions: of temper, Python and pyarrow.
-        sources: each source's own counts; None for a plain conversion, as all below.
-        flagged: findings on rows that stayed, per reason code.
-        mix: what each training file is mixed of.
-        decontaminated: questions of each evaluation set that rows were compared with.
+        sources: each source's own counts; None for a plain conversion.
+        flagged: findings on rows that stayed, per reason code; None for a plain conversion.
+        mix: what each training file is mixed of; None for a plain conversion.
+        decontaminated: questions of each evaluation set that training rows were compared with; a
+            source's own test questions stand under its name. None: they were not compared.
         not_found: evaluation sets that were not on this machine, so not compared with.
     """
 
@@ -180,6 +183,11 @@ def file_entry(path: Path, rows: int | None = None) -> FileEntry:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileEntry(rows=rows, sha256=digest, bytes=path.stat().st_size)
+
+
+def sets_entry(compared: Mapping[str, int], digest: str) -> FileEntry:
+    """Evaluation sets among the inputs: how many questions, and their hash."""
+    return FileEntry(rows=sum(compared.values()), sha256=digest, bytes=0)
 
 
 def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> Manifest | None:

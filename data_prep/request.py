@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from conf.errors import ConfigError
 from data_prep.engine import EngineName
@@ -59,8 +59,8 @@ class Request(BaseModel):
             row cannot be used at all. What others find in test rows is flagged: a test set thinned
             by quality or difficulty gives another score.
         decontaminate: drop training rows that are in an evaluation set, or in the test rows of
-            this preparation. None: yes, unless it is a plain conversion.
-        eval_sets: folder of evaluation sets to decontaminate against; None: test rows alone.
+            this preparation; a generated source alone is compared where `eval_sets` is given.
+        eval_sets: folder of evaluation sets to compare with, before the model hub's cache.
         mix: see `data_prep.mix`; None: the sources' rows one after the other.
         commercial: refuse sources whose licence forbids commercial use or is unknown.
         jsonl: write the same rows as JSON lines beside each Parquet file.
@@ -79,7 +79,7 @@ class Request(BaseModel):
     kinds: tuple[str, ...] | None = None
     filters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     test_filters: tuple[str, ...] = ("gold", "length")
-    decontaminate: bool | None = None
+    decontaminate: bool = True
     eval_sets: Path | None = None
     mix: MixSpec | None = None
     commercial: bool = False
@@ -105,6 +105,12 @@ class Request(BaseModel):
             return {name: options or {} for name, options in value.items()}
         return value or {}
 
+    @model_validator(mode="after")
+    def _together(self) -> Request:
+        if self.eval_sets is not None and not self.decontaminate:
+            raise ValueError("eval_sets is given and decontaminate=false: leave one out")
+        return self
+
 
 class Asked(NamedTuple):
     """A mapping, taken apart.
@@ -120,11 +126,10 @@ class Asked(NamedTuple):
 
 
 # Keys that a plain conversion understands too, and that its source does not.
-_BESIDE: Final = ("commercial", "jsonl")
+_BESIDE: Final = ("commercial", "jsonl", "decontaminate", "eval_sets")
 # Keys that make it a preparation of the whole kind.
 _WHOLE: Final = (
-    "kinds", "filters", "test_filters", "decontaminate", "eval_sets", "mix", "dry_run", "engine",
-    "shard_rows",
+    "kinds", "filters", "test_filters", "mix", "dry_run", "engine", "shard_rows",
 )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ one of the user's own. Out: the objects, in order, each with `name`, `reasons` a
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
 import importlib.util
 import json
@@ -21,6 +20,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from conf.errors import ConfigError
+from data_prep.decontaminate.judge import Decontamination
 from data_prep.filters.base import CorpusStep, Fetch, Finding, Row, Signatures, split_of
 
 REGISTRY: Final = "data_prep.filters.registry"
@@ -143,24 +143,13 @@ def with_decontamination(
     return {**first, **steps}
 
 
-def evaluation_sets(
-    steps: Steps,
-) -> tuple[dict[str, int], list[str], str] | None:
-    """What the rows will be compared with; None without decontamination.
-
-    Returns:
-        Questions of each set, the sets that are not on this machine, and a hash of all questions.
-    """
+def decontamination(steps: Steps) -> Decontamination | None:
+    """The filter that knows what the rows will be compared with; None if they are not."""
     if DECONTAMINATION not in steps.filters:
         return None
-    step = load_steps(json.dumps({DECONTAMINATION: steps.filters[DECONTAMINATION]}))[0]
-    digest = hashlib.sha256()
-    sets = importlib.import_module("data_prep.decontaminate.sets")
-    names = dict.fromkeys((*step.sets, *step.own))
-    items, counts, missing = sets.load_sets(names, step.folders, step.own, cache=step.cache)
-    for item in items:
-        digest.update(f"{item.set}\0{item.id}\0{item.text}\0".encode("utf-8", "replace"))
-    return counts, missing, digest.hexdigest()
+    named = {DECONTAMINATION: steps.filters[DECONTAMINATION]}
+    found: Decontamination = load_steps(json.dumps(named))[0]
+    return found
 
 
 def sort_steps(named: Mapping[str, Mapping[str, Any]]) -> Steps:

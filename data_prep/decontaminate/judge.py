@@ -11,6 +11,8 @@ another story around the numbers, none of 6; of tasks without numbers, none. An 
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +39,7 @@ class Decontamination(Options):
         sets: evaluation sets to compare with, by name.
         folders: where their files are looked for, before the model hub's cache.
         own: further sets by name.
+        questions: further questions; those that a set has as well count once.
         cache: whether to look into the model hub's cache.
         ngram: words in an n-gram.
         share: least share of a question's n-gram weight that counts as holding it.
@@ -61,6 +64,7 @@ class Decontamination(Options):
     sets: tuple[str, ...] = tuple(SETS)
     folders: tuple[Path, ...] = ()
     own: dict[str, SetFiles] = Field(default_factory=dict)
+    questions: tuple[Item, ...] = ()
     cache: bool = True
     ngram: int = Field(default=8, ge=2, le=12)
     share: float = Field(default=0.5, gt=0, le=1)
@@ -74,7 +78,11 @@ class Decontamination(Options):
     @cached_property
     def _loaded(self) -> tuple[list[Item], dict[str, int], list[str]]:
         names = dict.fromkeys((*self.sets, *self.own))
-        return load_sets(names, self.folders, self.own, cache=self.cache)
+        items, _, missing = load_sets(names, self.folders, self.own, cache=self.cache)
+        known = {item.text for item in items}
+        items += [item for item in self.questions if item.text not in known]
+        counts = dict(Counter(item.set for item in items))
+        return items, counts, [name for name in missing if name not in counts]
 
     @cached_property
     def _index(self) -> Index:
@@ -101,6 +109,14 @@ class Decontamination(Options):
     def missing(self) -> list[str]:
         """Sets of which no file is here: nothing can be said of them, and the manifest says so."""
         return list(self._loaded[2])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all questions."""
+        digest = hashlib.sha256()
+        for item in self._loaded[0]:
+            digest.update(f"{item.set}\0{item.id}\0{item.text}\0".encode("utf-8", "replace"))
+        return digest.hexdigest()
 
     def judge(self, rows: Sequence[Row]) -> list[Finding | None]:
         """One entry per row."""

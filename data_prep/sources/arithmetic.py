@@ -237,4 +237,5 @@ SOURCE: Final = Source(
     url="generated",
     ability="math",
     data_source="arithmetic",
+    generated=True,
 )

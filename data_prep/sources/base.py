@@ -30,6 +30,7 @@ class Example:
         answer: a response that is right, for SFT; None if the source has none.
         uses: which rows are made of it; `sft` needs an answer.
         where: file and line, or another name, for messages.
+        asks: the question without the words that the prompt puts around it; None: the prompt.
     """
 
     split: Split
@@ -38,6 +39,7 @@ class Example:
     answer: str | None = None
     uses: Sequence[Use] = ("rl", "sft")
     where: str = ""
+    asks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Source:
         url: where the data comes from.
         ability: column `ability` of the rows.
         data_source: column `data_source` of the rows.
+        generated: made here, test and train apart by construction: it cannot hold what others ask.
     """
 
     name: str
@@ -104,3 +107,4 @@ class Source:
     ability: str
     data_source: str
     inputs: Callable[[Any], Sequence[Path]] = field(default=lambda spec: ())
+    generated: bool = False

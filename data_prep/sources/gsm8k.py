@@ -18,7 +18,7 @@ from pydantic import Field
 
 from conf.errors import DataError
 from data_prep.readers import find_split, read_rows
-from data_prep.sources.base import Drop, Example, Source, Spec, Split
+from data_prep.sources.base import Drop, Example, Source, Spec, Split, Use
 from data_prep.sources.columns import Lack, gold
 from data_prep.sources.hub import hub_rows
 
@@ -114,7 +114,8 @@ def examples(spec: Gsm8kSpec) -> Iterator[Example | Drop]:
             prompt = f"{question} {spec.instruction}" if spec.instruction else question
             worked = answer if spec.keep_calculator else _CALCULATOR.sub("", answer)
             in_sft = split == "test" or spec.sft_size is None or number < spec.sft_size
-            yield Example(split, prompt, final, worked, ("rl", "sft") if in_sft else ("rl",), where)
+            uses: tuple[Use, ...] = ("rl", "sft") if in_sft else ("rl",)
+            yield Example(split, prompt, final, worked, uses, where, question)
 
 
 SOURCE: Final = Source(

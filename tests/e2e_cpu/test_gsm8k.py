@@ -31,9 +31,10 @@ def gsm8k(
     return run  # type: ignore[no-any-return]
 
 
-def test_it_trains_on_all_problems(gsm8k: RunFolder, metrics_of: Callable[..., Any]) -> None:
+def test_it_trains_on_all_clean_problems(gsm8k: RunFolder, metrics_of: Callable[..., Any]) -> None:
     plan = json.loads(gsm8k.plan_file.read_text())
-    assert (plan["rows"], plan["steps"]) == (7473, 2)
+    # All but the three that ask what a test problem asks.
+    assert (plan["rows"], plan["steps"]) == (7470, 2)
     assert set(metrics_of(gsm8k)) == {0, 1, 2}
 
 

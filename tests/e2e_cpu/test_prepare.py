@@ -1,6 +1,7 @@
 """`data_prep.prepare` end to end, on generated and on real data.
 
-1. GSM8K: 7,473 and 1,319 rows, each gold answer equal to one derived here by other means.
+1. GSM8K: 7,473 and 1,319 rows, each gold answer equal to one derived here by other means; three
+   training problems ask what a test problem asks and are dropped, with the evidence.
 2. The same specification gives the same bytes in another process, and does nothing the second time.
 3. Bad input: one line, the documented exit code, and nothing written.
 4. Kill -9 at any point leaves no target folder, and the next run succeeds and tidies up.
@@ -56,7 +57,7 @@ def digests(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def gsm8k(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("gsm8k") / "out"
-    prepare({"source": "gsm8k", "out": out, "local": GSM8K})
+    prepare({"source": "gsm8k", "out": out, "local": GSM8K, "decontaminate": False})
     return out
 
 
@@ -95,6 +96,43 @@ def test_gsm8k_manifest(gsm8k: Path) -> None:
     assert manifest.inputs.keys() == {"train.jsonl.gz", "test.jsonl"}
 
 
+def test_training_problems_that_test_asks_are_dropped_with_evidence(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    manifest, _ = prepare({"source": "gsm8k", "out": out, "local": GSM8K})
+    assert manifest.dropped == {"contaminated_ngram": 2, "contaminated_paraphrase": 1}
+    assert manifest.examples_kept == {"train": 7470, "test": 1319}
+    assert manifest.decontaminated is not None and manifest.decontaminated["gsm8k"] == 1319
+    assert manifest.not_found is not None and "gsm8k" not in manifest.not_found
+    lines = (out / "findings.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line)["evidence"] for line in lines]
+    tests = raw("test.jsonl")
+    assert [tests[int(one["question_id"])]["question"] for one in found] == [
+        one["question"] for one in found
+    ]
+    assert [" ".join(one["question"].split()[:4]) for one in found] == [
+        "A plane travels 1200", "A plane travels 1200", "Bob needs to buy",
+    ]  # fmt: skip
+
+
+def test_evaluation_sets_of_a_folder_join_the_test_rows(tmp_path: Path) -> None:
+    asked = [f"How many legs do {n} spiders and {n + 1} hens have together?" for n in range(20)]
+    rows = [{"question": q, "answer": f"#### {10 * n + 2}"} for n, q in enumerate(asked)]
+    (tmp_path / "raw.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    sets = tmp_path / "sets" / "math"
+    sets.mkdir(parents=True)
+    (sets / "math500.jsonl").write_text(json.dumps({"problem": asked[7].upper()}))
+    spec = {"source": "gsm8k", "local": tmp_path / "raw.jsonl", "test_size": 3}
+    whole, _ = prepare({**spec, "out": tmp_path / "a"})
+    less, _ = prepare({**spec, "out": tmp_path / "b", "eval_sets": tmp_path / "sets"})
+    assert (whole.examples_kept["train"], less.examples_kept["train"]) == (17, 16)
+    assert less.dropped == {"contaminated_exact": 1}
+    assert less.decontaminated is not None and less.not_found is not None
+    assert {k: less.decontaminated[k] for k in ("gsm8k", "math500")} == {"gsm8k": 3, "math500": 1}
+    (sets / "math500.jsonl").write_text(json.dumps({"problem": asked[8]}))
+    with pytest.raises(DataError, match="changed"):
+        prepare({**spec, "out": tmp_path / "b", "eval_sets": tmp_path / "sets"})
+
+
 def test_outputs_of_two_sources_concatenate(gsm8k: Path, tmp_path: Path) -> None:
     prepare({**SMALL, "out": tmp_path / "a"})
     for name in ("train", "test", "sft_train", "sft_test"):
@@ -129,7 +167,8 @@ def test_changed_input_is_noticed(tmp_path: Path) -> None:
     local = tmp_path / "raw.jsonl"
     line = json.dumps({"question": "1+1?", "answer": "#### 2"}) + "\n"
     local.write_text(line * 4)
-    spec = {"source": "gsm8k", "local": local, "test_size": 1, "out": tmp_path / "out"}
+    spec = {"source": "gsm8k", "local": local, "test_size": 1, "out": tmp_path / "out",
+            "decontaminate": False}  # fmt: skip
     assert prepare(spec)[0].examples_in == {"train": 3, "test": 1}
     local.write_text(line * 5)
     with pytest.raises(DataError, match="changed"):
@@ -161,7 +200,7 @@ def test_parquet_and_plain_jsonl_give_the_same_rows(tmp_path: Path) -> None:
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a" / f"{split}.parquet")
         text = "\n\n".join(json.dumps(row) for row in rows)
         (tmp_path / "b" / f"{split}.jsonl").write_text(text)
-        prepare_from = {"source": "gsm8k"}
+        prepare_from = {"source": "gsm8k", "decontaminate": False}
     made = []
     for name in ("a", "b"):
         prepare({**prepare_from, "local": tmp_path / name, "out": tmp_path / f"out_{name}"})
@@ -180,6 +219,7 @@ def test_gold_that_fails_and_missing_answers_are_counted(tmp_path: Path) -> None
             "local": tmp_path / "raw.jsonl",
             "test_size": 1,
             "out": tmp_path / "out",
+            "decontaminate": False,
         }
     )
     assert manifest.dropped == {"gold_fails": 1, "no_final_answer": 1}
@@ -193,7 +233,7 @@ def test_a_users_own_source(tmp_path: Path) -> None:
         "def rows(spec):\n"
         "    for split in ('train', 'test'):\n"
         "        for n in range(spec.options['n']):\n"
-        "            yield {'split': split, 'prompt': f'{n}+0=', 'gold': str(n)}\n"
+        "            yield {'split': split, 'prompt': f'{split}: {n}+0=', 'gold': str(n)}\n"
     )
     manifest, _ = prepare(
         {

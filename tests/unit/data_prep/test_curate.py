@@ -238,7 +238,7 @@ def test_cut_off_at_any_write_it_goes_on_to_the_same_bytes(
         assert written and manifest == reference
         assert digests(out) == digests(tmp_path / "whole")
         assert not work.work_path(out).exists()
-    assert len(made) * step >= 20  # key, parts, verdicts, signatures
+    assert len(made) * step >= 19  # key, parts, verdicts, signatures
     assert made == sorted(made, reverse=True) and made[-1] < made[0]  # what is done stays done
 
 
@@ -275,7 +275,7 @@ def test_the_same_again_does_nothing_and_another_is_refused(
         ({"source": "gsm8c,arithmetic"}, "did you mean 'gsm8k'"),
         ({"data": "gsm8k"}, "the same word"),
         ({"test_filters": ["gild"]}, "names 'gild', which is none of filters"),
-        ({"eval_sets": "x"}, "eval_sets is given and decontaminate=false"),
+        ({"eval_sets": "x"}, "eval_sets is given and decontaminate=false: leave one out"),
         ({"kinds": ["preference"]}, "source big gives rl, sft rows, none of kinds=preference"),
     ],
 )
