@@ -29,6 +29,10 @@ from data_prep.filters.base import concatenate
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1200)]
 DOCUMENTS, WORDS, BATCH = 20_000, 60, 1_000
 Pair = tuple[int, int]
+NEEDS = (
+    "pip install --target FOLDER 'datatrove[processing]==0.10.1' spacy 'xxhash<4', then put FOLDER "
+    "on PYTHONPATH"
+)
 
 
 def corpus(count: int, words: int, seed: int) -> list[str]:
@@ -122,8 +126,8 @@ def recall(pairs: Iterable[Pair], exact: dict[Pair, float], least: float) -> flo
 
 
 def test_near_duplicates_against_datatrove(tmp_path: Path) -> None:
-    pytest.importorskip("datatrove")
-    pytest.importorskip("spacy")
+    for name in ("datatrove", "spacy"):
+        pytest.importorskip(name, reason=f"{name} is not installed; {NEEDS}")
     texts = corpus(DOCUMENTS, WORDS, seed=1)
     exact = true_pairs(texts)
     ours(texts[:BATCH])  # tables are made once
