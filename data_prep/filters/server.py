@@ -1,23 +1,22 @@
 """A small client of an OpenAI-compatible server: log-probs of a text, embeddings of texts.
 
-In: a base URL and a model's name. Out: numbers. Retries what may pass (busy, restarting), and says
-in one line what does not. Generation is `data_prep.synthesize`'s; no key is ever written anywhere.
+In: a base URL and a model's name. Out: numbers, or one line on why there are none. Deadlines and
+retries are those of `rewards.judge.client`. Generation is `data_prep.synth.server`'s.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from typing import Any, Final
 
 from conf.errors import DataError
+from rewards.judge.client import Call, ServerError, post
 
-RETRIES: Final = 4
-BUSY: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+KEY_VARIABLE: Final = "OPENAI_API_KEY"
+ATTEMPT_S: Final = 120.0
+RETRIES: Final = 3
 
 
 class Server:
@@ -26,21 +25,11 @@ class Server:
     Args:
         url: up to and with `/v1`.
         model: as the server names it.
-        timeout: seconds for one request.
-        key_variable: environment variable that holds the key, where the server wants one.
-        pause: seconds before the first retry; doubled each time.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        timeout: float = 120.0,
-        key_variable: str = "OPENAI_API_KEY",
-        pause: float = 0.5,
-    ) -> None:
-        self.url, self.model, self._timeout, self._pause = url.rstrip("/"), model, timeout, pause
-        self._key = os.environ.get(key_variable, "")
+    def __init__(self, url: str, model: str) -> None:
+        self.url, self.model = url.rstrip("/"), model
+        self._key = os.environ.get(KEY_VARIABLE, "")
 
     def post(self, path: str, payload: dict[str, Any]) -> Any:
         """The JSON answer.
@@ -48,31 +37,15 @@ class Server:
         Raises:
             DataError: the server does not answer, or refuses.
         """
-        request = urllib.request.Request(
-            f"{self.url}/{path}",
-            data=json.dumps({"model": self.model, **payload}).encode(),
-            headers={
-                "Content-Type": "application/json",
-                **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
-            },
-        )
-        said = ""
-        for attempt in range(RETRIES):
-            if attempt:
-                time.sleep(self._pause * 2 ** (attempt - 1))
-            try:
-                with urllib.request.urlopen(request, timeout=self._timeout) as answer:
-                    return json.load(answer)
-            except urllib.error.HTTPError as error:
-                said = f"{error.code}: {error.read(300).decode(errors='replace').strip()}"
-                if error.code not in BUSY:
-                    break
-            except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
-                said = str(getattr(error, "reason", error))
-        raise DataError(
-            f"{self.url}/{path} does not answer ({said})",
-            fix="start the server, or correct its URL and model",
-        )
+        body = {"model": self.model, **payload}
+        call = Call(f"{self.url}/{path}", body, self._key, ATTEMPT_S, RETRIES)
+        try:
+            return post(call, time.monotonic() + ATTEMPT_S * (RETRIES + 1))
+        except ServerError as error:
+            raise DataError(
+                f"{self.url}/{path} does not answer ({error})",
+                fix="start the server, or correct its URL and model",
+            ) from error
 
     def token_logprobs(self, text: str) -> list[float]:
         """Log-probs of a text's tokens but the first, whose probability no model gives."""

@@ -238,12 +238,12 @@ class Served:
     Attributes:
         base_url: up to and with `/v1`.
         model: its name there.
-        log: what the server says.
+        policy: the model's folder.
     """
 
     base_url: str
     model: str
-    log: Path
+    policy: Path
 
     def requests(self) -> int:
         """Completions that it has finished, by its own count."""
@@ -292,7 +292,7 @@ def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         )
     try:
         _until_healthy(process, f"http://127.0.0.1:{port}/health", log)
-        yield Served(f"http://127.0.0.1:{port}/v1", SERVED, log)
+        yield Served(f"http://127.0.0.1:{port}/v1", SERVED, policy)
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -44,7 +44,7 @@ def test_numbers_may_be_ignored(make, serve) -> None:
 
 def test_a_server_that_refuses_is_named(make, serve) -> None:
     step = SemanticDuplicates(model="m", server=serve(lambda *_: (404, {"error": "no model m"})))
-    with pytest.raises(DataError, match=r"embeddings does not answer \(404: .*no model m"):
+    with pytest.raises(DataError, match=r"embeddings does not answer \(HTTP 404: .*no model m"):
         step.signatures([make.rl("red car")])
 
 
