@@ -7,16 +7,16 @@ Changes nothing; `data_prep.check` is what says whether training can read the fi
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-from conf.errors import ConfigError, DataError, boundary
+from conf.errors import ConfigError, boundary
 from data_prep.inspect_page import page
 from data_prep.inspect_sample import survey
 from data_prep.inspect_show import Masks, view
 from data_prep.inspect_text import lines
+from data_prep.work import put_text
 
 USAGE: Final = """\
 usage: python -m data_prep.inspect FILE [html=PAGE.html] [seed=1] [samples=8] [most=20000]
@@ -69,21 +69,8 @@ def inspect(
     found = survey(path, **options)
     views = [view(one, masks) for one in found.samples]
     if html:
-        _write(Path(html), page(found, views))
+        put_text(Path(html), page(found, views), fix="html=PAGE.html")
     return "\n".join(lines(found, views, colour=sys.stdout.isatty()))
-
-
-def _write(path: Path, text: str) -> None:
-    """The page, whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error}", fix="html=PAGE.html") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

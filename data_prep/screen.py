@@ -15,6 +15,7 @@ from data_prep.decontaminate.judge import Decontamination
 from data_prep.decontaminate.sets import Item
 from data_prep.filters.base import Finding, Row
 from data_prep.judge import finding_line
+from data_prep.rows import Message
 from data_prep.sources.base import Example, Source, Spec
 
 
@@ -60,10 +61,11 @@ def load_screen(source: Source, spec: Spec, folder: Path | None) -> Screen | Non
 def _test_questions(source: Source, spec: Spec) -> Iterator[Item]:
     made = (one for one in source.examples(spec) if isinstance(one, Example))
     for number, example in enumerate(one for one in made if one.split == "test"):
-        text = example.asks
-        if text is None and isinstance(example.prompt, str):
-            text = example.prompt
-        elif text is None:
-            asked = [turn["content"] for turn in example.prompt if turn["role"] == "user"]
-            text = "\n\n".join(asked)
+        text = _asked(example.prompt) if example.asks is None else example.asks
         yield Item(source.name, str(number), text)
+
+
+def _asked(prompt: str | Sequence[Message]) -> str:
+    if isinstance(prompt, str):
+        return prompt
+    return "\n\n".join(turn["content"] for turn in prompt if turn["role"] == "user")

@@ -10,7 +10,6 @@ was cut off goes on where it was. Tasks come from `data_prep.synth.instructions`
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from data_prep.prepare import parse_words, prepare, said
 from data_prep.synth.answers import Sampling, answered, rows
 from data_prep.synth.instructions import Task, evol_instruct, magpie, self_instruct
 from data_prep.synth.spec import SynthSpec, parse_spec, read_tasks
+from data_prep.work import put_text
 from rewards.registry import load_reward
 
 USAGE: Final = """\
@@ -87,10 +87,10 @@ def synthesize(mapping: Mapping[str, Any]) -> tuple[Manifest, Counter[str]]:
     sources = [_put(work, kind, found, spec) for kind, found in made.items() if found]
     if not sources:
         raise DataError(f"no answer was good enough ({_told(lost)})", fix="least=… n=…")
-    _write(work / "synthesis.json", json.dumps(
-        {"tasks": len(tasks), "rows": {k: len(v) for k, v in made.items()}, "lost": dict(lost)},
-        indent=2, sort_keys=True,
-    ) + "\n")  # fmt: skip
+    rows_made = {kind: len(found) for kind, found in made.items()}
+    told = {"tasks": len(tasks), "rows": rows_made, "lost": dict(lost)}
+    text = json.dumps(told, indent=2, sort_keys=True) + "\n"
+    put_text(work / "synthesis.json", text, fix="out=FOLDER")
     asked = {
         "source": sources,
         "out": str(spec.out),
@@ -123,7 +123,7 @@ def _put(work: Path, kind: str, found: Sequence[dict[str, Any]], spec: SynthSpec
     """The raw rows of a kind and their declaration; the declaration's path."""
     name = f"synthetic_{kind}"
     lines = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in found)
-    _write(work / f"{name}.jsonl", lines)
+    put_text(work / f"{name}.jsonl", lines, fix="out=FOLDER")
     declared = {
         "kind": kind,
         "files": f"{name}.jsonl",
@@ -131,21 +131,8 @@ def _put(work: Path, kind: str, found: Sequence[dict[str, Any]], spec: SynthSpec
         "about": f"Written by {(spec.answer_server or spec.server).model}, {spec.method}",
         **COLUMNS[kind],
     }
-    _write(work / f"{name}.yaml", yaml.safe_dump(declared, sort_keys=True))
+    put_text(work / f"{name}.yaml", yaml.safe_dump(declared, sort_keys=True), fix="out=FOLDER")
     return str(work / f"{name}.yaml")
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", errors="replace")
-        partial.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error}", fix="out=FOLDER") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -29,8 +29,23 @@ def put(path: Path, data: bytes | memoryview) -> None:
     """Write a file whole or not at all, whichever process dies when."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    draft.write_bytes(data)
-    draft.replace(path)
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def put_text(path: Path, text: str, fix: str) -> None:
+    """The same of a text that the user asked for.
+
+    Raises:
+        DataError: it cannot be written; the file is as it was.
+    """
+    try:
+        put(path, text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error}", fix=fix) from error
 
 
 def put_json(path: Path, value: Any) -> None:

@@ -3,7 +3,7 @@
 In: rows; the evaluation sets found on this machine. Out: findings with their evidence (which set,
 which question, what share, the words matched). Every turn of a training row is compared by whole
 questions and n-grams, its prompt also for paraphrases that keep the numbers. What it catches of
-GSM8K's test split, as `tests/unit/data_prep/filters/test_decontaminate.py` measures: verbatim and
+GSM8K's test split, as `tests/contract/test_filters_real.py` measures: verbatim and
 re-cased or re-punctuated copies, all; paraphrases with names and numbers kept, 31 of 32; with
 another story around the numbers, none of 6; of tasks without numbers, none. An embedding model
 (`embedding_model`) is what looks for those.

@@ -8,17 +8,16 @@ hub's local cache by the patterns of `SETS`; nothing is downloaded. A set of one
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from conf.errors import ConfigError, DataError
+from data_prep.readers import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,36 +107,6 @@ def hub_cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
 
 
-def records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a JSONL, JSON or Parquet file, the first two perhaps gzipped.
-
-    Raises:
-        DataError: it is none of these, or a line is no JSON object.
-    """
-    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
-    kind = suffixes[-1] if suffixes else ""
-    if kind == ".parquet":
-        import pyarrow.parquet as pq
-
-        for batch in pq.ParquetFile(path).iter_batches(1024):
-            yield from batch.to_pylist()
-        return
-    if kind not in (".json", ".jsonl"):
-        raise DataError(f"evaluation set {path}: need .jsonl, .json (.gz) or .parquet")
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as file:
-        if kind == ".json":
-            values = json.load(file)
-            yield from values if isinstance(values, list) else ()
-            return
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise DataError(f"{path}, line {number}: no JSON: {error.msg}") from error
-
-
 def _files(declared: SetFiles, roots: Sequence[Path]) -> list[Path]:
     for root in roots:
         for pattern in declared.patterns:
@@ -150,7 +119,7 @@ def _files(declared: SetFiles, roots: Sequence[Path]) -> list[Path]:
 def _items(name: str, declared: SetFiles, files: Sequence[Path]) -> Iterator[Item]:
     position = 0
     for path in files:
-        for record in records(path):
+        for _, record in read_rows(path):
             column = next((c for c in declared.columns if record.get(c)), None)
             if column is None:
                 raise DataError(

@@ -99,22 +99,6 @@ def filled(parts: Sequence[str], raw: Mapping[str, Any], where: str) -> str:
     return "\n\n".join(texts)
 
 
-def without_template(parts: Sequence[str], text: str) -> str:
-    """What the columns gave to a filled template: the text with the template's own words cut out.
-
-    Words that a column repeats are kept there: each piece is cut once, where it comes next.
-    """
-    pieces, at = [], 0
-    for part in parts:
-        for literal in _FIELD.split(part)[::3]:
-            words = literal.strip()
-            found = text.find(words, at) if words else -1
-            if found >= 0:
-                pieces.append(text[at:found])
-                at = found + len(words)
-    return " ".join(piece.strip() for piece in [*pieces, text[at:]] if piece.strip())
-
-
 def _in_template(found: Any) -> str:
     """A list of texts as its lines, anything else as text."""
     if isinstance(found, list) and found and all(isinstance(item, str) for item in found):

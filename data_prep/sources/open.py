@@ -8,19 +8,17 @@ nothing.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import ConfigError, DataError
 from data_prep.readers import READABLE, find_files, read_rows
-from data_prep.rows import Row, meta
+from data_prep.rows import Row
 from data_prep.rows_schema import Kind
 from data_prep.sources.base import Drop, Split
-from data_prep.sources.columns import without_template
 from data_prep.sources.convert import convert
-from data_prep.sources.declare import SPLITS, Declaration, declaration, names
+from data_prep.sources.declare import SPLITS, Declaration, declaration
 from data_prep.sources.hub import hub_rows
 from data_prep.sources.program import is_program, program_rows
 
@@ -58,29 +56,6 @@ def open_source(
     kind = kind_of_source(declared, kind)
     places = source_files(declared, local, split)
     return _rows(declared, kind, places)
-
-
-def question(row: Mapping[str, Any]) -> str:
-    """What a row asks, without the words that our template put around it.
-
-    Comparing rows of different sources (duplicates, decontamination) needs this: the instruction at
-    the end of each prompt would make strangers alike, and twins differ. Of a row whose source is
-    not one of ours, and of a chat, the texts as they stand.
-    """
-    turns = row["messages"] if "messages" in row else row["prompt"]
-    if isinstance(turns, str):
-        return turns
-    asked = [turn["content"] for turn in turns if turn["role"] == "user"]
-    source = meta(row).source
-    template = declaration(source).template if source in _known() else None
-    if template is None or len(asked) != 1:
-        return "\n\n".join(asked)
-    return without_template(template, asked[0])
-
-
-@functools.cache
-def _known() -> frozenset[str]:
-    return frozenset(names())
 
 
 def kind_of_source(declared: Declaration, kind: Kind | None) -> Kind:

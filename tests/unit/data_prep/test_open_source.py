@@ -7,9 +7,6 @@
 
 from __future__ import annotations
 
-import gzip
-import itertools
-import json
 import subprocess
 import sys
 import types
@@ -20,8 +17,7 @@ import pytest
 
 from conf.errors import DataError
 from data_prep.sources import hub
-from data_prep.sources.declare import declaration, names
-from data_prep.sources.open import open_source, question
+from data_prep.sources.open import open_source
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
 
@@ -68,33 +64,6 @@ def test_what_the_hub_says_is_one_line(
     monkeypatch.setattr(hub, "hub_answers", lambda: False)
     with pytest.raises(DataError, match=r"does not resolve .*FOLDER with train\.jsonl"):
         list(open_source("gsm8k"))
-
-
-TEMPLATED = [name for name in names() if declaration(name).template and not declaration(name).code]
-
-
-def test_a_question_is_what_the_data_say() -> None:
-    row = next(open_source("arithmetic"))
-    assert question(row) == row["prompt"][0]["content"]  # type: ignore[index]
-    assert question({"messages": [{"role": "user", "content": "a"}], "id": "x", "source": "mine",
-                     "licence": "MIT", "split": "train", "index": "0"}) == "a"  # fmt: skip
-    assert question({"prompt": "a", "chosen": "b", "rejected": "c"}) == "a"
-    assert len(TEMPLATED) > 15
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="no shared data beside the checkout")
-def test_questions_of_real_rows() -> None:
-    with gzip.open(DATA / "gsm8k" / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
-        raw = [json.loads(line) for line in itertools.islice(lines, 1000)]
-    for kind in ("rl", "sft"):
-        rows = open_source("gsm8k", DATA / "gsm8k", "train", kind)  # type: ignore[arg-type]
-        for row, original in zip(rows, raw, strict=False):
-            assert question(row) == original["question"].strip()  # type: ignore[arg-type]
-    mbpp = next(row for row in open_source("mbpp", DATA / "mbpp", "train") if isinstance(row, dict))
-    assert question(mbpp).startswith(
-        "Write a function to find the longest chain which can be formed"
-    )
-    assert "Your code should pass" not in question(mbpp) and "assert " in question(mbpp)
 
 
 def test_reading_and_filling_a_table_loads_no_pandas(tmp_path: Path) -> None:

@@ -1,17 +1,15 @@
-"""What the filters' tests share: rows of each kind, the public data files, and a fake server.
+"""What the filters' tests share: rows of each kind, and a fake server.
 
-In: nothing but the checkout and, beside it, `shared/data`. Out: fixtures. The fake server answers
-as an OpenAI-compatible one does, with numbers that the tests choose.
+In: nothing. Out: fixtures. The fake server answers as an OpenAI-compatible one does, with numbers
+that the tests choose.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,28 +54,6 @@ def make() -> type[Make]:
     return Make
 
 
-@pytest.fixture(scope="session")
-def shared(repo: Path) -> Path:
-    folder = repo.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"needs the public data files in {folder}")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def records(shared: Path) -> Callable[[str], list[dict[str, Any]]]:
-    """Read a JSON or JSONL file of the public data, gzipped or not."""
-
-    def read(name: str) -> list[dict[str, Any]]:
-        raw = (shared / name).read_bytes()
-        text = (gzip.decompress(raw) if name.endswith(".gz") else raw).decode()
-        if ".jsonl" in name:
-            return [json.loads(line) for line in text.splitlines()]
-        return json.loads(text)
-
-    return read
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], str]]:
     """Start a server that answers as a function says; its base URL."""
@@ -98,7 +74,7 @@ def serve() -> Iterator[Callable[[Answer], str]]:
                 return
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/v1"
 

@@ -54,11 +54,6 @@ def test_rows_in_another_language_are_found_and_code_is_not(make) -> None:
     assert reason(Language(), code) is None
 
 
-def test_the_real_english_sets_are_english(make, records) -> None:
-    rows = [make.sft(r["question"], r["answer"]) for r in records("gsm8k/train.jsonl.gz")[:1500]]
-    assert Language().judge(rows) == [None] * 1500
-
-
 def test_a_detector_of_ones_own(make, tmp_path: Path) -> None:
     path = tmp_path / "own.py"
     path.write_text(
@@ -138,11 +133,6 @@ def test_check_digits_by_known_numbers() -> None:
         "GB82 WEST 1234 5698 7654 33"
     )
     assert entropy("aaaa") == 0 and entropy("abcd") == 2
-
-
-def test_word_problems_hold_no_personal_data(make, records) -> None:
-    rows = [make.sft(r["question"], r["answer"]) for r in records("gsm8k/test.jsonl")]
-    assert Privacy().judge(rows) == [None] * len(rows)
 
 
 def test_toxic_words_are_flagged_and_masked(make) -> None:

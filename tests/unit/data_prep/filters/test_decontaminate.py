@@ -1,11 +1,8 @@
-"""Decontamination, on questions written here and on the public evaluation sets.
+"""Decontamination, on questions written here; on the public sets in `tests/contract`.
 
 1. Whole questions and shares of n-grams are found, with the share and the place as evidence.
 2. What a set's questions have in common proves nothing; short questions need their whole run.
-3. Of the real test sets every question is caught verbatim, and re-cased and re-punctuated.
-4. Paraphrases that keep names and numbers: how many are caught is counted, and how many clean
-   training questions are taken for one. `paraphrases.json` was written for this test; the bounds
-   were chosen on the first part of it (`tuned`), the second was written afterwards.
+3. A paraphrase is one that keeps the numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +10,6 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -144,7 +140,7 @@ def test_messages_of_what_is_wrong(folder: Path) -> None:
     with pytest.raises(ConfigError, match="no folder"):
         load_sets(["gsm8k"], [folder / "absent"])
     (folder / "gsm8k" / "test.jsonl").write_text('{"question": "a"}\n{broken\n')
-    with pytest.raises(DataError, match="line 2: no JSON"):
+    with pytest.raises(DataError, match=r"test\.jsonl:2: not JSON"):
         load_sets(["gsm8k"], [folder], cache=False)
     (folder / "gsm8k" / "test.jsonl").write_text('{"prompt": "a"}\n')
     with pytest.raises(DataError, match="has none of the columns question"):
@@ -191,68 +187,3 @@ def test_an_embedding_finds_a_paraphrase_without_numbers(make, folder: Path, ser
         ("contaminated_semantic", "flag"), None, ("contaminated_exact", "drop"),
     ]  # fmt: skip
     assert found[0].evidence["question_id"] == "0" and found[0].evidence["cosine"] == 0.995
-
-
-@pytest.fixture(scope="module")
-def real(shared: Path) -> Decontamination:
-    return Decontamination(folders=(shared,), cache=False)
-
-
-def respelled(text: str) -> str:
-    return re.sub(r"[,.;:?!]", " ", text.upper()).replace("\u2019", "'") + " ..."
-
-
-def wrapped(text: str) -> str:
-    return f"Solve this problem. {text} Let's think step by step and put the answer in \\boxed{{}}."
-
-
-@pytest.mark.parametrize(("change", "least"), [(str, 1.0), (respelled, 1.0), (wrapped, 0.999)])
-def test_questions_of_the_real_sets_are_caught(make, real, change, least: float) -> None:
-    assert real.missing == [] and sum(real.compared.values()) == 3084
-    items = real._loaded[0]
-    found = real.judge([make.rl(change(item.text), id=str(i)) for i, item in enumerate(items)])
-    assert sum(f is not None for f in found) >= least * len(items)
-    if change is not wrapped:
-        assert {f.reason for f in found} == {"contaminated_exact"}
-    # Some questions are in a set twice or in two sets; all others are recognised as themselves.
-    right = sum(
-        f is not None and f.evidence["question"] == item.text[:400]
-        for f, item in zip(found, items, strict=True)
-    )
-    assert right >= 0.985 * len(items)
-
-
-def test_paraphrases_caught_and_missed(make, real) -> None:
-    path = Path(__file__).parent / "paraphrases.json"
-    written = json.loads(path.read_text(encoding="utf-8"))
-    found = real.judge([make.rl(p["text"], id=str(i)) for i, p in enumerate(written)])
-    counts: Counter[tuple[str, str, bool, bool]] = Counter()
-    for finding, p in zip(found, written, strict=True):
-        counts[p["set"], p["names"], p["tuned"], finding is not None] += 1
-        if finding is not None:
-            assert finding.reason == "contaminated_paraphrase"
-            assert (finding.evidence["set"], finding.evidence["question_id"]) == (p["set"], p["id"])
-    assert counts == {
-        ("gsm8k", "kept", True, True): 18,
-        ("gsm8k", "kept", False, True): 13,  # written after the bounds were chosen
-        ("gsm8k", "kept", False, False): 1,
-        ("gsm8k", "changed", True, False): 6,  # another story around the numbers: missed
-        ("math500", "kept", True, True): 1,
-        ("math500", "kept", True, False): 1,  # one number only: missed
-        ("mbpp", "kept", True, False): 2,  # no numbers: missed
-    }
-
-
-def test_clean_training_questions_are_left_alone(make, real, records) -> None:
-    train = records("gsm8k/train.jsonl.gz")[:1300]
-    assert real.judge([make.rl(r["question"]) for r in train]) == [None] * 1300
-
-
-@pytest.mark.full
-def test_all_clean_training_questions(make, real, records) -> None:
-    train = records("gsm8k/train.jsonl.gz")
-    found = [f for f in real.judge([make.rl(r["question"]) for r in train]) if f is not None]
-    assert Counter(f.reason for f in found) == {
-        "contaminated_ngram": 2,  # "A plane travels 1200 miles in 3 hours" as a train's
-        "contaminated_paraphrase": 1,  # Bob's raised beds, in both splits with another question
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 
 import pytest
 
@@ -99,29 +98,3 @@ def test_the_same_constraint_on_two_prompts_is_no_duplicate(make) -> None:
 )
 def test_answers_that_say_the_same(left: str, right: str, same: bool) -> None:
     assert (same_answer_form(left) == same_answer_form(right)) is same
-
-
-def test_two_problems_of_math_are_in_both_splits(make, records) -> None:
-    train = records("math/train_answers.json.gz")
-    test = records("math/test.jsonl.gz")
-    rows = [make.rl(r["problem"], r["answer"], f"train/{i}") for i, r in enumerate(train)]
-    rows += [make.rl(r["problem"], "?", f"test/{i}", "test") for i, r in enumerate(test)]
-    found = reasons(rows)
-    assert Counter(found.values())["duplicate_held_out"] == 2
-    assert {train[int(k[6:])]["problem"][:20] for k, v in found.items() if "held" in v} == {
-        "A parabola with equa",
-        "The points $(0,0)\\,$",
-    }
-
-
-def test_five_countdown_tasks_are_in_both_splits(make, shared) -> None:
-    import pyarrow.parquet as pq
-
-    rows = []
-    for split in ("train", "test"):
-        path = shared / f"countdown/tinyzero/{split}.parquet"
-        for i, row in enumerate(pq.read_table(path, columns=["nums", "target"]).to_pylist()):
-            gold = json.dumps({"numbers": row["nums"], "target": row["target"]})
-            prompt = f"Using the numbers {row['nums']}, create an equation for {row['target']}."
-            rows.append(make.rl(prompt, gold, f"{split}/{i}", split))
-    assert Counter(reasons(rows).values()) == {"duplicate_held_out": 5, "duplicate_task": 17}

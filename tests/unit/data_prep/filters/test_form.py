@@ -181,19 +181,6 @@ def test_similarity_by_hand() -> None:
     assert similarity("a", "a b") == pytest.approx(1 / 2)
 
 
-def test_degenerate_pairs_of_the_real_data(make, records) -> None:
-    def split(transcript: str) -> str:
-        return transcript.rpartition("\n\nAssistant:")[2].strip()
-
-    for part, wanted in (("harmless", (4, 0, 3)), ("helpful", (4, 2, 4))):
-        rows = [
-            make.pair(split(r["chosen"]), split(r["rejected"]))
-            for r in records(f"preferences/hh_rlhf/{part}-base/test.jsonl.gz")
-        ]
-        found = [f.reason for f in Pairs().judge(rows) if f is not None]
-        assert tuple(map(found.count, ("pair_empty", "pair_equal", "pair_near"))) == wanted
-
-
 def test_length_in_words_and_characters(make) -> None:
     row = make.sft("one two", "three four five")
     assert reason(Length(unit="words", maximum=5), row) is None
