@@ -34,7 +34,6 @@ VERL_SOURCES: Final = frozenset(
         "searchR1_bamboogle",
     }
 )  # fmt: skip
-TRAIN_NAMES: Final = ("train", "training")
 Length = Callable[[Kind, Mapping[str, Any]], int]
 
 

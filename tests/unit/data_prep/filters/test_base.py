@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from conf.errors import ConfigError
 from data_prep.filters.base import (
-    Finding,
     answers_of,
     concatenate,
     gold_of,
@@ -20,7 +19,6 @@ from data_prep.filters.base import (
     turns_of,
 )
 from data_prep.filters.degenerate import Degenerate
-from data_prep.filters.evidence import evidence_lines, reason_counts
 from data_prep.filters.registry import CORPUS_STEPS, FILTERS, find
 
 
@@ -108,14 +106,6 @@ def test_a_filter_travels_without_what_it_loaded() -> None:
     travelled = pickle.loads(pickle.dumps(gold))
     assert "_reward" not in vars(travelled)
     assert travelled == find("gold")(reward="exact")
-
-
-def test_evidence_lines_are_sorted_and_the_counts_add_up() -> None:
-    findings = {"b": Finding("r", "d"), "a": Finding("s", "e", "flag", {"x": 1})}
-    lines = list(evidence_lines("f", findings))
-    assert lines[0].startswith('{"action": "flag", "detail": "e", "evidence": {"x": 1}, ')
-    assert '"id": "a"' in lines[0] and '"id": "b"' in lines[1]
-    assert reason_counts(findings.values()) == {"r": 1, "s": 1}
 
 
 def test_concatenate_keeps_the_order() -> None:
