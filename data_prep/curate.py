@@ -175,8 +175,11 @@ def curate(request: Request) -> tuple[Manifest, bool]:
     if compared is not None:
         sets[SETS] = sets_entry(compared.compared, compared.digest)
         if not compared.compared:
-            print(f"not decontaminated: no {', '.join(compared.missing)} on this machine; "
-                  "eval_sets=FOLDER says where they are", file=sys.stderr)  # fmt: skip
+            print(
+                "compared with the test rows alone: no evaluation set is on this machine "
+                f"({', '.join(compared.missing)}); eval_sets=FOLDER says where they are",
+                file=sys.stderr,
+            )
         if request.eval_sets is not None:
             inputs |= sets
     spec = json.loads(request.model_dump_json(exclude=NOT_STORED))
