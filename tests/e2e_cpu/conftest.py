@@ -2,18 +2,22 @@
 
 In: the checkout and its virtual environment. Out: session fixtures. A run costs 30 to 120 s on two
 cores, nearly all of it start-up, so data, policy and SFT are made once for the whole session, and
-each test says what it adds. Jobs are started as a user starts them: `python -m launch.JOB …` from
+each test says what it adds. A vLLM server of the tiny policy is one more of them. Jobs are started as a user starts them: `python -m launch.JOB …` from
 some folder of their own, with the checkout on PYTHONPATH.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -225,3 +229,85 @@ def sft_run(run_job: RunJob, world: World) -> RunFolder:
 def from_sft(sft_run: RunFolder) -> tuple[str, ...]:
     """Overrides that let a small RL job start from the shared SFT's checkpoint."""
     return (f"policy.path={sft_run.path}",)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A vLLM server with OpenAI's routes on the loopback, of the tiny policy with random weights.
+
+    Attributes:
+        base_url: up to and with `/v1`.
+        model: its name there.
+        log: what the server says.
+    """
+
+    base_url: str
+    model: str
+    log: Path
+
+    def requests(self) -> int:
+        """Completions that it has finished, by its own count."""
+        url = self.base_url.removesuffix("/v1") + "/metrics"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            lines = reply.read().decode().splitlines()
+        counted = [line for line in lines if line.startswith("vllm:request_success_total{")]
+        return sum(int(float(line.rpartition(" ")[2])) for line in counted)
+
+
+SERVED = "tiny"
+SERVER_LIMIT_S = 150.0  # until it answers; about 35 s on two quiet cores
+SERVER_OPTIONS = (
+    *("--host", "127.0.0.1", "--served-model-name", SERVED, "--dtype", "float32"),
+    *("--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "32"),
+)
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The server, one for the session; it and all its processes are gone afterwards.
+
+    What it says is made of random bytes, most answers run into `max_tokens`. One that has to be
+    read is asked for with `response_format`, which vLLM keeps to whatever the weights are.
+    """
+    folder = tmp_path_factory.mktemp("served")
+    policy, log = folder / "policy", folder / "server.log"
+    build = [sys.executable, "-m", "launch.bridge.tiny_policy", str(policy), "1"]
+    subprocess.run(build, cwd=ROOT, env=environment(), check=True, timeout=120)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # One thread: a model of this size is slower on two, above all where others use the second.
+    added = {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+    module = "vllm.entrypoints.openai.api_server"
+    words = [sys.executable, "-m", module, "--model", str(policy), "--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*words, *SERVER_OPTIONS],
+            cwd=folder,
+            env=environment(added),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+    try:
+        _until_healthy(process, f"http://127.0.0.1:{port}/health", log)
+        yield Served(f"http://127.0.0.1:{port}/v1", SERVED, log)
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its engine outlives it where it was killed
+        process.wait()
+
+
+def _until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    begun = time.monotonic()
+    while time.monotonic() - begun < SERVER_LIMIT_S and process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            print(f"vLLM server: {time.monotonic() - begun:.0f} s")
+            return
+        time.sleep(0.25)
+    said = log.read_text(encoding="utf-8", errors="replace")[-4000:]
+    pytest.fail(f"no vLLM server after {time.monotonic() - begun:.0f} s\n{said}")
