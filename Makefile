@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
 	&& { echo "$$p"; break; }; done)
 VENV := .venv/bin/python
 PYTEST := $(VENV) -m pytest
+# A run's start-up keeps one core busy, so two files at a time; the deaths are timed and run alone.
+SIDE_BY_SIDE := -v --durations=25 -n 2 --dist loadfile
 SETUP_FLAGS = $(if $(HARDWARE),--hardware $(HARDWARE)) \
 	$(if $(filter file,$(origin PYTHON)),,--this-python)
 SETUP = py="$(PYTHON)"; test -n "$$py" || { \
@@ -35,10 +37,11 @@ check: setup-dev ## lint, types, unit and rules tests
 
 test: check ## check, golden batteries, contract tests and the end-to-end tests that fit in 25 minutes
 	$(PYTEST) tests/golden -q -n 2 --timeout 300 -m "not full and not gpu and not bench" $(ARGS)
-	$(PYTEST) tests/contract tests/e2e_cpu -v --durations=25 -m "not full and not gpu and not bench" $(ARGS)
+	$(PYTEST) tests/contract tests/e2e_cpu $(SIDE_BY_SIDE) -m "not full and not gpu and not bench" $(ARGS)
 
 test-full: setup-dev ## the end-to-end tests that are longer
-	$(PYTEST) tests -v --durations=25 -m full $(ARGS)
+	$(PYTEST) tests $(SIDE_BY_SIDE) -m full --ignore tests/e2e_cpu/deaths $(ARGS)
+	$(PYTEST) tests/e2e_cpu/deaths -v --durations=25 -m full $(ARGS)
 
 bench: setup ## measure composition, step time and start-up
 	$(PYTEST) tests/bench -m bench -s $(ARGS)

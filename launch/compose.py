@@ -69,7 +69,7 @@ def prepare(job: str, arguments: Sequence[str]) -> list[str]:
     if chosen.get("hardware", "auto") != "auto":
         rewritten.append(f"hardware={chosen['hardware']}")
     elif not fixed_by_recipe:
-        rewritten += hardware.detect().overrides(chosen)
+        rewritten += hardware.detect(chosen.get("hardware.ray_address")).overrides(chosen)
     # argparse, in Hydra, wants the overrides together.
     return rewritten + flags
 

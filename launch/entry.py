@@ -51,7 +51,8 @@ def _hydra(job: str, arguments: Sequence[str]) -> None:
         if raised:
             return
         if "hardware" not in {a.partition("=")[0] for a in arguments}:
-            say("hardware", f"{config.hardware.name}: {hardware.detect().reason}")
+            reason = hardware.detect(config.hardware.ray_address).reason
+            say("hardware", f"{config.hardware.name}: {reason}")
         try:
             run(config)
         except BaseException as error:

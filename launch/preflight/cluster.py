@@ -18,7 +18,8 @@ ASK_SECONDS = 12.0
 SCRIPT = """
 import json, sys, ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="critical", namespace="preflight")
-nodes = [[n["NodeManagerAddress"], n["Resources"].get("CPU", 0), n["Resources"].get("GPU", 0)]
+nodes = [[n["NodeManagerAddress"], n["Resources"].get("CPU", 0), n["Resources"].get("GPU", 0),
+          any(name.startswith("accelerator_type:") for name in n["Resources"])]
          for n in ray.nodes() if n["Alive"]]
 free = ray.available_resources()
 print("\\n" + json.dumps({"nodes": nodes, "cpus": free.get("CPU", 0), "gpus": free.get("GPU", 0)}))
@@ -33,11 +34,18 @@ class NodeInfo:
         name: its address or host name, for messages.
         cpus: logical CPUs in total.
         gpus: GPUs (or logical slots) in total.
+        real: whether Ray found an accelerator behind them, and not `--num-gpus` alone.
     """
 
     name: str
     cpus: float
     gpus: float
+    real: bool = False
+
+    @property
+    def devices(self) -> int:
+        """Accelerators that are there."""
+        return int(self.gpus) if self.real else 0
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,10 @@ def ask_cluster(
         return Asked(problem=last[:160], refused=True)
     try:
         said = json.loads(done.stdout.strip().splitlines()[-1])
-        nodes = tuple(NodeInfo(str(n), float(cpus), float(gpus)) for n, cpus, gpus in said["nodes"])
+        nodes = tuple(
+            NodeInfo(str(name), float(cpus), float(gpus), bool(real))
+            for name, cpus, gpus, real in said["nodes"]
+        )
         return Asked(ClusterInfo(address, nodes, float(said["cpus"]), float(said["gpus"])))
     except (IndexError, ValueError, KeyError, TypeError) as error:
         return Asked(problem=f"its answer cannot be read ({type(error).__name__})")

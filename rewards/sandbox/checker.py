@@ -27,6 +27,10 @@ class RemoteError(Exception):
     """The program failed in a way that tests cannot expect."""
 
 
+class Gone(RemoteError):
+    """The program's process has ended: by itself, or by a limit, which the session then knows."""
+
+
 class Unsupported(Exception):
     """The test hands over something that cannot cross, such as a function."""
 
@@ -44,7 +48,7 @@ def ask(do: str, **fields: Any) -> Any:
     try:
         head = wire.read(LINE, REPLY_CAP).head
     except (wire.Closed, wire.BadFrame) as error:
-        raise RemoteError(f"the program's process is gone ({error or 'closed'})") from None
+        raise Gone(f"the program's process is gone ({error or 'closed'})") from None
     if head.get("nonce") != nonce:
         raise RemoteError("a reply to no request")
     if "error" in head:
@@ -163,7 +167,8 @@ def check(trusted: list[str], remote: list[str], test: str) -> dict[str, Any]:
         test: the test's source; it passes when it ends without an exception.
 
     Returns:
-        `passed`, and `error` as one line, and `fault` as `test` when the test itself is to blame.
+        `passed`, and `error` as one line, `fault` as `test` when the test itself is to blame, and
+        `gone` when the program's process had ended.
     """
     own: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
     try:
@@ -184,6 +189,8 @@ def check(trusted: list[str], remote: list[str], test: str) -> dict[str, Any]:
         exec(code, own)
     except Unsupported as error:
         return {"passed": False, "error": str(error), "fault": "test"}
+    except Gone as error:
+        return {"passed": False, "error": str(error), "gone": True}
     except BaseException as error:  # an assertion, the program's error, an exit: not passed
         return {"passed": False, "error": f"{type(error).__name__}: {error}"[:500]}
     return {"passed": True, "error": ""}

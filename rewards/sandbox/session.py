@@ -205,11 +205,13 @@ class Session:
         theirs.close()
         reply: dict[str, Any] = {"nonce": head["nonce"], "kind": "died", "status": 0}
         deadline = time.monotonic() + head["wall_s"]
+        gone = False
         try:
             said = wire.read(ours.fileno(), 1 << 20, deadline).head
             if said.get("token") == token:
                 reply.update(kind="checked", passed=said["passed"], error=said["error"])
                 reply["fault"] = said.get("fault", "")
+                gone = said.get("gone") is True
         except wire.Late:
             reply["kind"] = "timeout"
         except (wire.Closed, wire.BadFrame):
@@ -217,7 +219,7 @@ class Session:
         status, cpu = _end(tester)
         ours.close()
         late = reply["kind"] == "timeout" or _ran_out(status, cpu, head["limits"])
-        if reply["kind"] != "checked":
+        if gone or reply["kind"] != "checked":
             status, cpu = self.stop()  # between a request and its reply: of no further use
             late = late or _ran_out(status, cpu, head["limits"])
             reply["kind"] = "timeout" if late else reply["kind"]

@@ -239,11 +239,13 @@ class Served:
         base_url: up to and with `/v1`.
         model: its name there.
         policy: the model's folder.
+        log: what the server says.
     """
 
     base_url: str
     model: str
     policy: Path
+    log: Path
 
     def requests(self) -> int:
         """Completions that it has finished, by its own count."""
@@ -262,17 +264,16 @@ SERVER_OPTIONS = (
 )
 
 
-@pytest.fixture(scope="session")
-def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The server, one for the session; it and all its processes are gone afterwards.
+@contextlib.contextmanager
+def serve(folder: Path, policy: Path, *options: str) -> Iterator[Served]:
+    """A server of a model; it and all its processes are gone afterwards.
 
-    What it says is made of random bytes, most answers run into `max_tokens`. One that has to be
-    read is asked for with `response_format`, which vLLM keeps to whatever the weights are.
+    Args:
+        folder: for its log.
+        policy: the model's folder.
+        options: of vLLM, beside those of every server here.
     """
-    folder = tmp_path_factory.mktemp("served")
-    policy, log = folder / "policy", folder / "server.log"
-    build = [sys.executable, "-m", "launch.bridge.tiny_policy", str(policy), "1"]
-    subprocess.run(build, cwd=ROOT, env=environment(), check=True, timeout=120)
+    log = folder / "server.log"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -282,7 +283,7 @@ def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     words = [sys.executable, "-m", module, "--model", str(policy), "--port", str(port)]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*words, *SERVER_OPTIONS],
+            [*words, *SERVER_OPTIONS, *options],
             cwd=folder,
             env=environment(added),
             stdin=subprocess.DEVNULL,
@@ -292,7 +293,7 @@ def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         )
     try:
         _until_healthy(process, f"http://127.0.0.1:{port}/health", log)
-        yield Served(f"http://127.0.0.1:{port}/v1", SERVED, policy)
+        yield Served(f"http://127.0.0.1:{port}/v1", SERVED, policy, log)
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -300,6 +301,27 @@ def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its engine outlives it where it was killed
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def serve_model() -> Callable[..., contextlib.AbstractContextManager[Served]]:
+    """What starts a server of a test's own model: a context manager, called as `serve` is."""
+    return serve
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server of the tiny policy, one for the session.
+
+    What it says is made of random bytes, most answers run into `max_tokens`. One that has to be
+    read is asked for with `response_format`, which vLLM keeps to whatever the weights are.
+    """
+    folder = tmp_path_factory.mktemp("served")
+    policy = folder / "policy"
+    build = [sys.executable, "-m", "launch.bridge.tiny_policy", str(policy), "1"]
+    subprocess.run(build, cwd=ROOT, env=environment(), check=True, timeout=120)
+    with serve(folder, policy) as server:
+        yield server
 
 
 def _until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

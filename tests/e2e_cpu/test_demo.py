@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1200)]
 ROOT = Path(__file__).resolve().parents[2]
 
 K3, DIFF = "rollout_corr/k3_kl", "training/rollout_probs_diff_max"
@@ -51,7 +52,6 @@ def steps_of(run: Path) -> list[dict[str, Any]]:
     return [one["data"] for one in records if "critic/score/mean" in one["data"]]
 
 
-@pytest.mark.timeout(1200)
 def test_grpo_improves_on_sft_beyond_both_intervals(demo: Path) -> None:
     results = json.loads((demo / "eval" / "results.json").read_text())
     before, after = results["before"], results["after"]
@@ -61,7 +61,6 @@ def test_grpo_improves_on_sft_beyond_both_intervals(demo: Path) -> None:
     assert results["verdict"]["verdict"] == "improved"
 
 
-@pytest.mark.timeout(1200)
 def test_the_held_out_reward_rises(demo: Path) -> None:
     """On the same 100 problems each time; a step's own 64 prompts are others every time."""
     lines = (demo / "metrics.jsonl").read_text().splitlines()
@@ -72,13 +71,11 @@ def test_the_held_out_reward_rises(demo: Path) -> None:
     assert len(steps_of(demo)) == 10
 
 
-@pytest.mark.timeout(1200)
 def test_rollout_and_training_agree_at_every_step(demo: Path) -> None:
     for data in steps_of(demo):
         assert abs(data[K3]) <= 1e-6 and data[DIFF] <= 1e-3
 
 
-@pytest.mark.timeout(1200)
 def test_the_report_and_the_records_are_there(demo: Path) -> None:
     page = (demo / "report.html").read_text()
     assert "Improved" in page and "http://" not in page.replace("http://www.w3.org", "")
@@ -89,8 +86,6 @@ def test_the_report_and_the_records_are_there(demo: Path) -> None:
     assert len(recorded) == 600
 
 
-@pytest.mark.full
-@pytest.mark.timeout(1200)
 def test_a_constant_reward_does_not_improve(demo: Path, folder: Path) -> None:
     assert demo.is_dir()
     start = folder / "runs/arithmetic/sft"

@@ -209,7 +209,13 @@ def test_a_killed_evaluation_resumes_to_the_same_records(world: World) -> None:
     assert _said(records) == _said(world.records("both", "tied"))
 
 
-def test_another_grader_needs_no_model_in_memory(world: World) -> None:
+def test_another_grader_needs_no_model_in_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        pytest.fail("a model was loaded")
+
+    monkeypatch.setattr("eval.evaluate.generate", refused)
     grader = world.root / "grader.py"
     grader.write_text("def length(response, gold):\n    return float(len(response) > 5)\n")
     before = world.records("both", "tied")
@@ -220,4 +226,3 @@ def test_another_grader_needs_no_model_in_memory(world: World) -> None:
         r["response"] for r in sorted(before, key=lambda r: r["index"])
     ]
     assert results["tied"]["correct"] == sum(len(r["response"]) > 5 for r in records)
-    assert "vllm" not in sys.modules

@@ -67,6 +67,7 @@ def corrupted(
     return run
 
 
+@pytest.mark.full
 def test_a_corrupted_sync_stops_the_run_at_its_step(
     corrupted: Callable[..., Any], metrics_of: Callable[..., Any]
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from launch.preflight.cluster import ask_cluster
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAD = """
 import sys, ray
 context = ray.init(num_cpus=6, num_gpus=2, include_dashboard=False, logging_level="critical")
@@ -51,6 +52,16 @@ def test_cluster_tells_its_resources_to_those_it_lets_in(
     assert found is not None
     assert (found.address, len(found.nodes)) == (head, 1)
     assert (found.cpus, found.gpus, found.free_cpus, found.free_gpus) == (6, 2, 6, 2)
+    assert found.nodes[0].devices == 0  # its two GPUs are a number that `ray.init` was given
+    words = ["+recipe=arithmetic", f"hardware.ray_address={head}", "--cfg", "job"]
+    composed = subprocess.run(
+        [sys.executable, "-m", "launch.grpo", *words],
+        env=home | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "name: cpu" in composed.stdout  # hardware=auto looked at the cluster
     stranger = {**home, "HOME": str(tmp_path / "nobody"), "RAY_AUTH_MODE": "disabled"}
     refused = ask_cluster(head, stranger, seconds=60)
     assert refused.info is None and refused.refused

@@ -3,7 +3,9 @@
 1. Two GRPO steps with a composed reward, a reward over groups, and a verifier that fails on one
    response in eight: the metrics agree with the dumps, and no failed verdict became a 0.
 2. A verifier that is down stops the run before anything is learnt, and says why.
-3. GDPO sees the components (full).
+3. GDPO sees the components.
+
+Only the second is short enough for `make test`.
 """
 
 from __future__ import annotations
@@ -82,6 +84,7 @@ def run(
     return done
 
 
+@pytest.mark.full
 def test_the_metrics_say_what_the_dumps_hold(
     run: RunFolder, metrics_of: Callable[..., Any]
 ) -> None:
@@ -109,6 +112,7 @@ def test_the_metrics_say_what_the_dumps_hold(
         assert data["critic/score/mean"] == pytest.approx(fmean(row["score"] for row in rows))
 
 
+@pytest.mark.full
 def test_scores_are_the_formula_and_the_group_reward(run: RunFolder) -> None:
     for step in (1, 2):
         rows = records(run.rollouts_dir, step)
@@ -126,6 +130,7 @@ def test_scores_are_the_formula_and_the_group_reward(run: RunFolder) -> None:
                 assert row["score"] == pytest.approx(own + 0.2 * bonus, abs=1e-6)
 
 
+@pytest.mark.full
 def test_a_failed_verifier_counts_nowhere_as_wrong(
     run: RunFolder, metrics_of: Callable[..., Any]
 ) -> None:
@@ -142,6 +147,7 @@ def test_a_failed_verifier_counts_nowhere_as_wrong(
     assert "mine.py:" in sample["detail"]
 
 
+@pytest.mark.full
 def test_saved_rollouts_are_scored_again_as_they_were(run: RunFolder, world: Any) -> None:
     words = [str(run.rollouts_dir / "2.jsonl"), "math", "--rows", f"{world.data}/train.parquet"]
     done = subprocess.run(

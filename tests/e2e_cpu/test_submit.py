@@ -386,3 +386,49 @@ def test_nodes_whose_verl_loads_no_plugin_fail_the_preflight(tmp_path: Path, rep
         heads.close()  # type: ignore[attr-defined]
     assert done.returncode == PreflightError.exit_code
     assert "verl would not find the CPU platform" in done.stderr.splitlines()[-1]
+
+
+GRPO = [
+    "grpo",
+    "+recipe=arithmetic",
+    "data_prep.out=data/grpo",  # beside the SFT jobs' data, which are of another size
+    "data_prep.sft_size=2560",
+]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_grpo_trains_on_the_cluster_after_its_warm_start(head: Head) -> None:
+    done = head.submit(
+        *GRPO,
+        "run.name=grpo-short",
+        "trainer.total_training_steps=2",
+        "evaluation.n=64",
+        "--follow",
+        seconds=900,
+    )
+    assert done.returncode == 0
+    run = head.folder / "runs" / "arithmetic" / "grpo-short"
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {1, 2} <= set(steps)
+    assert (run / "report.html").is_file()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_a_grpo_stopped_in_the_middle_leaves_no_engine(head: Head) -> None:
+    job = head.submit(
+        *GRPO,
+        "run.name=grpo-long",
+        "policy.warm_start=null",
+        "trainer.total_training_steps=1000",
+        "trainer.total_epochs=1000",
+    ).stdout.split()[-1]
+    run = head.folder / "runs" / "arithmetic" / "grpo-long"
+    metrics = run / "attempts" / "0001" / "metrics.jsonl"
+    assert until(lambda: metrics.is_file() and '"step": 2' in metrics.read_text(), 600)
+    before = running(str(run))
+    assert len(before) >= 4
+    assert head.submit("stop", job).returncode == 0
+    assert until(lambda: not set(before) & set(all_processes()), CLEAN_S)
+    assert running(str(run)) == []

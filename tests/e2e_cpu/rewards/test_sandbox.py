@@ -144,6 +144,10 @@ def test_a_test_runs_beside_the_program_and_not_in_it(box: Sandbox) -> None:
         assert not session.check("assert f(2) == 5", [], ["f"]).passed
         assert session.call("f", [2]).value == 4
         assert session.check("while True: f(1)", [], ["f"]).kind == "timeout"
+    with box.session("def f(x):\n    while True: pass\n", Limits(cpu_s=1, wall_s=20)) as session:
+        session.start()
+        # It is the program that runs out of time, and the test that notices.
+        assert session.check("assert f(2) == 4", [], ["f"]).kind == "timeout"
         assert session.call("f", [2]).kind == "died"  # it may be in the middle of a reply
 
 

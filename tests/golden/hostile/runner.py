@@ -119,8 +119,17 @@ class Host:
         return seen
 
 
-def descendants() -> set[int]:
-    """All processes below this one."""
+def below(roots: set[int], parents: dict[int, int]) -> set[int]:
+    """All processes below some; the roots themselves are not counted."""
+    found, more = set[int](), roots
+    while more:
+        more = {pid for pid, parent in parents.items() if parent in more}
+        found |= more
+    return found
+
+
+def all_parents() -> dict[int, int]:
+    """Each process's parent."""
     parents = {}
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:
@@ -128,11 +137,7 @@ def descendants() -> set[int]:
         except OSError:
             continue  # it ended meanwhile
         parents[pid] = int(re.findall(r"^PPid:\s*(\d+)", status, re.MULTILINE)[0])
-    below, more = set(), {os.getpid()}
-    while more:
-        more = {pid for pid, parent in parents.items() if parent in more}
-        below |= more
-    return below
+    return parents
 
 
 def strangers() -> set[int]:
@@ -153,7 +158,12 @@ def strangers() -> set[int]:
 def left_behind(before: set[int]) -> list[str]:
     """Processes that were not there before; what is just ending gets a moment to do so."""
     for _ in range(40):
-        found = (descendants() | strangers()) - before
+        parents = all_parents()
+        # Tests that run side by side have sandboxes of their own below our siblings.
+        siblings = {pid for pid, parent in parents.items() if parent == os.getppid() != 1}
+        ours = below({os.getpid()}, parents)
+        theirs = below(siblings - {os.getpid()}, parents)
+        found = (ours | strangers() - theirs) - before
         if not found:
             return []
         time.sleep(0.05)
@@ -201,7 +211,8 @@ def hunt(tier: str, only: frozenset[str] = frozenset()) -> list[str]:
         first = grade_code(answer, gold, **{**OPTIONS, "tier": tier, "wall_s": 20.0})
         assert first.status == "correct", first
         time.sleep(0.3)
-        running = descendants() | strangers()  # the server, and bwrap around it
+        # The server, and bwrap around it.
+        running = below({os.getpid()}, all_parents()) | strangers()
         chosen = [p for p in programs() if not only or p.name in only]
         with ThreadPoolExecutor(4) as pool:
 
