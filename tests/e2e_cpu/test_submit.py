@@ -210,12 +210,10 @@ def finished(head: Head) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def jobs(head: Head, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", SECRETS["RAY_TOKEN"])
-    # Ray reads its token once per process, and another test may have made it.
-    from ray._raylet import AuthenticationTokenLoader
-
-    AuthenticationTokenLoader.instance().reset_cache()
+    # Ray settles once per process whether it has a token, and another test may have been first.
+    ours = {"Authorization": f"Bearer {SECRETS['RAY_TOKEN']}"}
+    talker = "ray.dashboard.modules.dashboard_sdk.get_auth_headers_if_auth_enabled"
+    monkeypatch.setattr(talker, lambda given: ours)
     return Jobs(head.address)
 
 
