@@ -28,7 +28,7 @@ def there() -> bool:
 def _lines(name: str) -> list[dict]:
     content = (DATA / name).read_bytes()
     text = gzip.decompress(content) if name.endswith(".gz") else content
-    return [json.loads(line) for line in text.decode().splitlines() if line.strip()]
+    return [json.loads(line) for line in text.decode().split("\n") if line.strip()]
 
 
 @cache
