@@ -214,7 +214,8 @@ class _Reader:
         if name in _ACCENTS:
             return f"<mover>{self.argument()}<mo>{_ACCENTS[name]}</mo></mover>"
         if name in _TEXTS:
-            return f"<mtext>{html.escape(self.raw_group())}</mtext>"
+            words = self.raw_group().replace(" ", chr(0xA0))  # or the ends are trimmed
+            return f"<mtext>{html.escape(words)}</mtext>"
         if name in _SPACED:
             if name in ("left", "right") and self.peek() == ".":
                 self.take()

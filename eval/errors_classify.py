@@ -50,6 +50,16 @@ TITLES: Final[Mapping[str, str]] = {
     "repetition": "Repetition",
     "wrong_language": "Wrong language",
 }
+SHORT: Final[Mapping[str, str]] = {
+    "truncated": "cut",
+    "no_answer": "no answer",
+    "wrong_format": "format",
+    "wrong_answer": "wrong",
+    "verifier_failed": "verifier",
+    "refusal": "refusal",
+    "repetition": "loop",
+    "wrong_language": "language",
+}  # as heads of columns
 MAX_GOLD: Final = 2000
 LONG_REFUSAL: Final = 1500  # characters; a longer response went on to answer
 # IFEval's instructions that ask for a form and not for content.

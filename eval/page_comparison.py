@@ -99,15 +99,14 @@ def render_comparison(found: Mapping[str, Any], flips: Sequence[Mapping[str, Any
 
 def _difference_note(one: Mapping[str, Any]) -> str:
     base, other = one["accuracy"]["base"], one["accuracy"]["other"]
+    effect = one.get("detectable")
+    seen = "" if effect is None else f", can see ≥ {100 * effect:.1f} points"
     kind = {True: ", trained", False: ", not trained", None: ""}[one.get("trained")]
-    return f"{percent(base)} → {percent(other)}, n = {one['n']:,}{kind}"
+    return f"{percent(base)} → {percent(other)}, n = {one['n']:,}{kind}{seen}"
 
 
 def _facts(found: Mapping[str, Any], first: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [("Models", str(len(found["models"]))), ("Tasks", str(len(first["tasks"])))]
-    for task, one in first["tasks"].items():
-        if one.get("detectable") is not None:
-            facts.append((f"Detectable on {task}", f"≥ {100 * one['detectable']:.1f} points"))
     overall = first.get("overall")
     if overall:
         low, high = overall["ci95"]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from data_prep.inspect_math import tables
 from eval import page
 from eval.calibrate import Gap, calibrate
-from eval.errors_classify import TITLES, Failure
+from eval.errors_classify import SHORT, Failure
 from eval.errors_rates import analyse, failures
 from eval.page_data import Evaluation
 from eval.page_draw import Plot, accuracies, rates
@@ -136,7 +136,9 @@ def _note(one: Mapping[str, Any]) -> str:
     samples = int(one.get("samples") or 1)
     metric = str(one.get("metric") or "accuracy").replace("_", " ")
     many = f" × {samples} samples" if samples > 1 else ""
-    return f"{'' if metric == 'accuracy' else metric + ', '}{plural(n, 'item')}{many}"
+    effect = (one.get("mde") or {}).get("paired")
+    seen = "" if effect is None else f", can see ≥ {100 * effect:.1f} points"
+    return f"{'' if metric == 'accuracy' else metric + ', '}{plural(n, 'item')}{many}{seen}"
 
 
 def _hint(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -152,10 +154,6 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     facts += [("Tokens", f"{tokens:,}"), ("Generation", duration(seconds))]
     if seconds > 0:
         facts.append(("Speed", f"{tokens / seconds:,.0f} tokens/s"))
-    for task, one in evaluation.results.items():
-        effect = (one.get("mde") or {}).get("paired")
-        if effect is not None:
-            facts.append((f"Detectable on {task}", f"≥ {100 * effect:.1f} points"))
     return facts
 
 
@@ -194,7 +192,7 @@ def _failed(
 
 
 def _breakdown(rows: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> Table:
-    head = ["", "responses", "not right", "95% interval", *(TITLES[kind].lower() for kind in kinds)]
+    head = ["", "responses", "not right", "95% interval", *(SHORT[kind] for kind in kinds)]
     made = [
         cells(
             row["value"],

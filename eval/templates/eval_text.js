@@ -119,7 +119,7 @@ class Formula {
     if (name in latex.accents) {
       return [math("mover", {}, ...this.argument(), math("mo", {}, latex.accents[name]))];
     }
-    if (latex.texts.includes(name)) return [math("mtext", {}, this.rawGroup())];
+    if (latex.texts.includes(name)) return [math("mtext", {}, this.rawGroup().replaceAll(" ", "\u00a0"))];
     if (latex.spaced.includes(name)) {
       if ((name === "left" || name === "right") && this.peek() === ".") this.take();
       return [];
@@ -228,11 +228,12 @@ function rendered(text, program) {
     box.append(code(text));
     return box;
   }
-  const fence = /^[ \t]*```[^\n]*\n([\s\S]*?)(?:^[ \t]*```[ \t]*$\n?|(?![\s\S]))/gm;
+  // Fenced blocks, and the drawings in Asymptote that MATH is full of.
+  const fence = /^[ \t]*```[^\n]*\n([\s\S]*?)(?:^[ \t]*```[ \t]*$\n?|(?![\s\S]))|\[asy\]\n?([\s\S]*?)(?:\[\/asy\]|(?![\s\S]))/gm;
   let last = 0;
   for (const found of text.matchAll(fence)) {
     withMaths(text.slice(last, found.index), box);
-    box.append(code(found[1].replace(/\n$/, "")));
+    box.append(code((found[1] ?? found[2]).replace(/\n$/, "")));
     last = found.index + found[0].length;
   }
   withMaths(text.slice(last), box);

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from eval.score import summarise
 
-HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+HOSTILE = (
+    "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+)
 
 
 def write(file: Path, lines: list) -> None:
@@ -55,8 +57,8 @@ def made(n: int, task: str = "gsm8k", seed: int = 1) -> list[dict]:
         status = "correct" if right else "unparseable" if cut else "wrong"
         found.append(
             {
-                "key": f"{task}-{i}", "task": task, "label": "tiny", "index": i, "id": f"{task}/{i}",
-                "sample": 0, "data_source": task, "ground_truth": str(a * b + c),
+                "key": f"{task}-{i}", "task": task, "label": "tiny", "index": i,
+                "id": f"{task}/{i}", "sample": 0, "data_source": task, "ground_truth": str(a * b + c),
                 "prompt": [{"role": "user", "content": f"There are {a} boxes of {b} apples each, "
                             f"and {c} apples beside them. How many apples are there? Let's think "
                             'step by step and give the final answer after "####".'}],
@@ -94,12 +96,14 @@ def _task(n: int, base: int, other: int, gained: int, lost: int, trained: bool, 
     return {
         "trained": trained, "n": n, "clusters": None, "samples": [1, 1],
         "accuracy": {"base": base / n, "other": other / n},
-        "ci95": {"base": [base / n - 0.03, base / n + 0.03], "other": [other / n - 0.03, other / n + 0.03]},
+        "ci95": {"base": [base / n - 0.03, base / n + 0.03],
+                 "other": [other / n - 0.03, other / n + 0.03]},
         "table": {"both_right": both, "only_base": lost, "only_other": gained,
                   "both_wrong": n - both - lost - gained},
         "gained": gained, "lost": lost, "difference": difference,
         "difference_ci95": [difference - half, difference + half],
-        "difference_method": "newcombe-10", "bootstrap_ci95": [difference - half, difference + half],
+        "difference_method": "newcombe-10",
+        "bootstrap_ci95": [difference - half, difference + half],
         "test": "mcnemar-exact", "p_value": 2e-8 if verdict == "improved" else 0.4,
         "p_adjusted": 1e-7 if verdict == "improved" else 0.6, "level": 0.0167, "verdict": verdict,
         "line": f"{verdict}: {100 * difference:+.1f} points", "detectable": 0.045,
@@ -107,7 +111,7 @@ def _task(n: int, base: int, other: int, gained: int, lost: int, trained: bool, 
         "left_out": {"only_base": 0, "only_other": 2, "broken": 0, "changed": 0},
         "strata": [{"name": "short", "n": n // 2, "base": 0.5, "other": 0.6, "difference": 0.1,
                     "ci95": [0.05, 0.15], "gained": gained // 2, "lost": lost // 2}],
-        "clean": None, "warnings": ["n = 164 is below 200: the interval is wide"] if n < 200 else [],
+        "clean": None, "warnings": ["n is below 200: the interval is wide"] if n < 200 else [],
     }  # fmt: skip
 
 
@@ -154,7 +158,8 @@ def comparison(folder: Path, flips: int = 282, name: str = "tuned", evil: bool =
         gained = i % 3 != 0
         wrong = record["response"].replace("in all", "altogether, I think")
         sides = {"share": 1.0, "response": record["response"], "status": "correct", "detail": "",
-                 "pred": record["verdict"]["pred"], "finish_reason": "stop", "tokens": 120}  # fmt: skip
+                 "pred": record["verdict"]["pred"], "finish_reason": "stop",
+                 "tokens": 120}  # fmt: skip
         other = {**sides, "share": 0.0, "response": wrong, "status": "wrong", "pred": "12"}
         lines.append(
             {
