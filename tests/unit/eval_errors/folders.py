@@ -58,7 +58,8 @@ def made(n: int, task: str = "gsm8k", seed: int = 1) -> list[dict]:
         found.append(
             {
                 "key": f"{task}-{i}", "task": task, "label": "tiny", "index": i,
-                "id": f"{task}/{i}", "sample": 0, "data_source": task, "ground_truth": str(a * b + c),
+                "id": f"{task}/{i}", "sample": 0, "data_source": task,
+                "ground_truth": str(a * b + c),
                 "prompt": [{"role": "user", "content": f"There are {a} boxes of {b} apples each, "
                             f"and {c} apples beside them. How many apples are there? Let's think "
                             'step by step and give the final answer after "####".'}],

@@ -1,0 +1,143 @@
+"""Rates of failure: counts, intervals (Wilson; Kish's design effect), breakdowns, advice, a judge."""
+
+import importlib.util
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from eval.errors import main
+from eval.errors_classify import Failure, classify
+from eval.errors_judge import explain, judge_from
+from eval.errors_rates import analyse, failures, share_interval
+from eval.statistics import wilson
+
+_SPEC = importlib.util.spec_from_file_location("folders", Path(__file__).parent / "folders.py")
+folders = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(folders)
+
+
+def test_independent_responses_have_wilsons_interval():
+    hits = [True] * 7 + [False] * 93
+    expected = wilson(7, 100)
+    assert share_interval(hits, list(range(100))) == (expected.low, expected.high)
+
+
+def test_samples_that_agree_count_once():
+    """Ten equal samples of each of 20 items say as much as one of each: ρ = 1, deff = 10."""
+    hits = [i < 5 for i in range(20) for _ in range(10)]
+    groups = [i for i in range(20) for _ in range(10)]
+    expected = wilson(5, 20)
+    assert share_interval(hits, groups) == pytest.approx((expected.low, expected.high))
+
+
+def test_samples_that_do_not_agree_count_in_full():
+    """Each item has the same number of hits: ρ ≤ 0, no design effect."""
+    hits = [s < 3 for _ in range(20) for s in range(10)]
+    groups = [i for i in range(20) for _ in range(10)]
+    expected = wilson(60, 200)
+    assert share_interval(hits, groups) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_analysis_counts_and_breaks_down():
+    records = folders.made(200)
+    found = analyse(records)
+    statuses = [r["verdict"]["status"] for r in records]
+    assert found["n"] == 200
+    assert found["kinds"]["truncated"]["count"] == statuses.count("unparseable")
+    assert found["kinds"]["wrong_answer"]["count"] == statuses.count("wrong")
+    assert found["failures"] == sum(kind["count"] for kind in found["kinds"].values())
+    low, high = found["kinds"]["truncated"]["ci95"]
+    assert low < found["kinds"]["truncated"]["share"] < high
+    assert len(found["kinds"]["wrong_answer"]["exemplars"]) == 3
+    levels = found["by"]["level"]
+    assert [row["value"] for row in levels] == ["1", "2", "3", "4", "5"]
+    assert sum(row["n"] for row in levels) == 200
+    assert sum(row["failures"] for row in levels) == found["failures"]
+    lengths = found["by"]["length"]
+    assert sum(row["n"] for row in lengths) == 200
+    assert lengths[-1]["kinds"]["truncated"] == statuses.count("unparseable")
+    advice = {one["kind"]: one["text"] for one in found["suggestions"]}
+    assert (
+        "512 tokens: raise max_tokens" in advice["truncated"] and "try 1,024" in advice["truncated"]
+    )
+    assert "slip" in advice["wrong_answer"]
+
+
+def test_every_class_has_advice(planted):
+    records = [record for make in planted.PLANTED.values() for record in make()]
+    for kind, make in planted.PLANTED.items():
+        texts = {one["kind"]: one["text"] for one in analyse(make())["suggestions"]}
+        assert len(texts[kind]) > 60
+    assert set(analyse(records)["kinds"]) == set(planted.PLANTED)
+
+
+def test_nothing_fails():
+    found = analyse([r for r in folders.made(50) if r["verdict"]["status"] == "correct"])
+    assert found["failures"] == 0 and found["kinds"] == {} and found["suggestions"] == []
+
+
+class _Judge(BaseHTTPRequestHandler):
+    """A judge that says logic, and tells of what it was shown."""
+
+    seen: list[str] = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.seen.append(json.dumps(body["messages"]))
+        said = json.dumps({"reasoning": "It adds where it should subtract.", "cause": "logic"})
+        reply = json.dumps({"choices": [{"message": {"content": said}, "finish_reason": "stop"}]})
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(reply.encode())
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+@pytest.fixture
+def server():
+    _Judge.seen.clear()
+    made = HTTPServer(("127.0.0.1", 0), _Judge)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{made.server_port}/v1"
+    made.shutdown()
+
+
+def test_a_judge_explains_what_no_rule_can(server):
+    records = folders.made(30)
+    for record in records:
+        record["response"] = "It is #### 5"
+    classes = failures(records)
+    unclear = [i for i, one in enumerate(classes) if one and one.sort == "unclear"]
+    found = explain(judge_from({"base_url": server, "model": "j"}), records, classes)
+    assert unclear and len(_Judge.seen) == len(unclear)
+    assert all(found[i].sort == "logic" and "subtract" in found[i].why for i in unclear)
+    assert [one for i, one in enumerate(found) if i not in unclear] == [
+        one for i, one in enumerate(classes) if i not in unclear
+    ]
+    assert records[unclear[0]]["ground_truth"] in _Judge.seen[0]
+
+
+def test_a_judge_that_is_gone_leaves_it_unclear():
+    record = folders.made(1)[0] | {"response": "It is 5"}
+    failure = Failure("wrong_answer", "?", "unclear")
+    judge = judge_from({"base_url": "http://127.0.0.1:9/v1", "model": "j", "timeout_s": 1.0,
+                        "attempt_s": 0.5, "retries": 0})  # fmt: skip
+    (found,) = explain(judge, [record], [failure])
+    assert found.sort == "unclear" and "abstained" in found.why
+
+
+def test_the_command(tmp_path, capsys, server):
+    folder = folders.evaluation(tmp_path / "e", {"gsm8k": folders.made(60)})
+    main([str(folder), f"judge.base_url={server}", "judge.model=j"])
+    assert "Wrong answer" in capsys.readouterr().out
+    found = json.loads((folder / "errors.json").read_text())["tasks"]["gsm8k"]
+    right = sum(classify(r) is None for r in folders.made(60))
+    assert found["failures"] == 60 - right
+    for words, said in ((["x", "jugde.model=j"], "did you mean"), (["nowhere"], "no such file")):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert said in capsys.readouterr().err
