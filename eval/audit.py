@@ -1,4 +1,4 @@
-"""`python -m eval.audit EVALUATION [against=GRADER] [referee=GRADER]`: what would another grader say?
+"""`python -m eval.audit EVALUATION [against=GRADER] [referee=GRADER]`: another grader's word.
 
 In: an evaluation folder or a records file, and another grader: a reward, or an oracle of
 `rewards.oracles` (default: the one that fits the task's grader). Out: audit.json and on stdout, for

@@ -1,10 +1,11 @@
-"""Rates of failure: counts, intervals (Wilson; Kish's design effect), breakdowns, advice, a judge."""
+"""Rates of failure: counts, intervals (Wilson; design effect), breakdowns, advice, a judge."""
 
 import importlib.util
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_nothing_fails():
 class _Judge(BaseHTTPRequestHandler):
     """A judge that says logic, and tells of what it was shown."""
 
-    seen: list[str] = []
+    seen: ClassVar[list[str]] = []
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

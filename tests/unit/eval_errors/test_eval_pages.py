@@ -1,4 +1,4 @@
-"""The evaluation's pages as text: whole, self-contained, and never a way in for what a model wrote."""
+"""The evaluation's pages as text: whole, self-contained, no way in for what a model wrote."""
 
 import importlib.util
 import json
