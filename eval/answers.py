@@ -2,8 +2,8 @@
 
 In: records of one model on one task, in any order, of today's form or with `sample`, `stratum` and
 `cluster`. Out: `Answered` items in the order of their index. A failed verdict (`verifier_error`,
-`gold_error`) says nothing of the model: that sample is left out and counted, never a 0. Nothing here
-estimates.
+`gold_error`) says nothing of the model: that sample is left out and counted, never a 0. Nothing
+here estimates.
 """
 
 from __future__ import annotations

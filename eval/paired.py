@@ -1,8 +1,8 @@
 """Two models on the same items: the test, the interval, and what could have been seen.
 
-In: per item the share of each model's samples that are right, with clusters and weights where there
-are any. Out: a `Change`; the verdict follows from its p-value and a level, which the caller corrects
-when there are several. Nothing here reads files or knows what a task is.
+In: per item the share of each model's samples that are right, with clusters and weights where
+there are any. Out: a `Change`; the verdict follows from its p-value and a level, which the caller
+corrects when there are several. Nothing here reads files or knows what a task is.
 
 One binary answer an item: exact McNemar and Newcombe's interval. Otherwise the sign-flip test over
 clusters, which is McNemar's test in the first case, and Newcombe's interval at the effective number
@@ -128,7 +128,9 @@ def compare_items(
         bootstrap = bootstrap_interval(b - a, clusters, weights, seed=seed, resamples=resamples)
     table = None
     if binary:
-        table = Paired(*(int(np.sum(cell)) for cell in (a * b, a * (1 - b), (1 - a) * b, (1 - a) * (1 - b))))
+        table = Paired(
+            *(int(np.sum(cell)) for cell in (a * b, a * (1 - b), (1 - a) * b, (1 - a) * (1 - b)))
+        )
     if table is not None and count == a.size and weights is None and draws in (None, a.size):
         effective, test, method = float(a.size), "mcnemar-exact", "newcombe-10"
         p_value = mcnemar_exact(table.only_base, table.only_tuned)

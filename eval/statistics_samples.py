@@ -68,7 +68,9 @@ def maj_at_k(
     n = len(answers)
     if not 1 <= k <= n:
         raise ValueError(f"maj@k needs 1 <= k <= {n} samples, got k={k}")
-    names = ["\0right" if value == 1 else answer for answer, value in zip(answers, right, strict=True)]
+    names = [
+        "\0right" if value == 1 else answer for answer, value in zip(answers, right, strict=True)
+    ]
     voting = list(dict.fromkeys(name for name in names if name))
     if not voting:
         return 0.0
@@ -98,8 +100,8 @@ def bootstrap_interval(
     """Percentile interval of a weighted mean, clusters drawn with replacement.
 
     The percentiles are moved outwards to Φ(∓t·√(G/(G−1))), t of G−1 degrees (Hesterberg 2015,
-    arXiv 1411.5279, "expanded percentile"): the plain ones are too narrow for few clusters. Clusters
-    with the same sums are drawn together, as one multinomial category, which is the same
+    arXiv 1411.5279, "expanded percentile"): the plain ones are too narrow for few clusters.
+    Clusters with the same sums are drawn together, as one multinomial category, which is the same
     distribution at a fraction of the cost. A sample without any spread has a bootstrap without
     any: callers must not show that as certainty (`spread_interval`).
 
@@ -120,7 +122,9 @@ def bootstrap_interval(
     count = sums.size
     if count < 2:
         raise ValueError(f"a bootstrap needs two clusters or more, got {count}")
-    kinds, times = np.unique(np.round(np.stack([sums, sizes], axis=1), 12), axis=0, return_counts=True)
+    kinds, times = np.unique(
+        np.round(np.stack([sums, sizes], axis=1), 12), axis=0, return_counts=True
+    )
     generator = np.random.default_rng(seed)
     step = max(1, min(resamples, CELLS // len(kinds)))
     means = []
