@@ -9,8 +9,8 @@ comparison.json
     models    [{label, name, fingerprint, role: base|tuned|control|model, source, tasks: [name]}];
               the first is the base
     trained   [task] as given by `trained=`, or null: nobody said
-    verdict   {state: improved|regressed|mixed|unclear, headline, sentence}: of the first pair; mixed
-              also when the gain is not beyond the control arm's
+    verdict   {state: improved|regressed|mixed|unclear, headline, sentence}: of the first pair;
+              mixed also when the gain is not beyond the control arm's
     results   {label: {task: RESULT}}: each model alone over all its judged items; RESULT is a
               task of results.json: {metric, n_items, samples, accuracy, ci95: [low, high], method,
               status: {word: count}, broken, truncation_share, mean_tokens, tokens_per_second|null,
@@ -19,8 +19,9 @@ comparison.json
               clusters|null, warnings: [text]}
     pairs     [PAIR], the first is base → tuned
     forgetting {label: {rows: [{task, base, tuned, difference, ci95, p_adjusted, verdict,
-              detectable, worst_loss}], sentence}}: of each model against the base, its tasks that were not
-              trained; worst_loss: the largest loss inside the interval; {} when trained is null
+              detectable, worst_loss}], sentence}}: of each model against the base, the tasks
+              that were not trained; worst_loss: the largest loss inside the interval; {} when
+              trained is null
     contamination {file, tasks: {task: {found, kept, dropped, items: [id]}}, unmatched} or null: no
               evidence file was given; kept: questions whose training rows stayed in
     cost      {label: {tokens, prompt_tokens, seconds, correct, tokens_per_correct|null,
@@ -35,7 +36,8 @@ TASK    {trained: true|false|null, n, clusters|null, samples: [base, other],
          half),
          difference, difference_ci95, difference_method, bootstrap_ci95,
          test: mcnemar-exact|sign-flip|sign-flip-sampled, p_value, p_adjusted
-         (Benjamini-Hochberg over all tasks of all pairs), level (what p_value had to stay below, given the other verdicts),
+         (Benjamini-Hochberg over all tasks of all pairs), level (what p_value must not exceed,
+         given the other verdicts),
          verdict: improved|regressed|no detectable change, line (one sentence of numbers),
          detectable|null (smallest true change seen with power 0.8 at `level`), intervals_overlap,
          left_out: {only_base, only_other, broken, changed},

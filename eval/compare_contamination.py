@@ -1,8 +1,8 @@
 """Which evaluation questions stood in the training data, by the evidence of data preparation.
 
 In: `findings.jsonl` of a preparation (or its folder): one line for each training row that the
-filter `decontamination` found to hold a question. Out: for each task the items concerned. A row that was
-dropped is not trained on: its question is counted, and only those of rows that were kept
+filter `decontamination` found to hold a question. Out: for each task the items concerned. A row
+that was dropped is not trained on: its question is counted, and only those of rows that were kept
 (action `flag`) count as contaminated. It searches no training data itself.
 """
 

@@ -96,8 +96,8 @@ def pair_task(
     }
     if not same or left_out["changed"] > MOST_CHANGED * len(pairs):
         raise EvaluationError(
-            f"{task}: {base.label} and {other.label} were not asked the same: of {len(pairs)} items "
-            f"that both judged, {left_out['changed']} have another gold answer",
+            f"{task}: {base.label} and {other.label} were not asked the same: of {len(pairs)} "
+            f"items that both judged, {left_out['changed']} have another gold answer",
             "evaluate both on the same data, n and seed",
         )
     a, b = tuple(pair[0] for pair in same), tuple(pair[1] for pair in same)
