@@ -137,7 +137,7 @@ def compare_items(
         interval = paired_difference(table)
     else:
         limit = float(a.size if draws is None else draws)
-        effective = _effective(cells, difference, error, count, limit)
+        effective = _effective(cells, difference, error, degrees + 1, limit)
         p_value, test = sign_flip(b - a, clusters, weights, seed=seed)
         interval = _newcombe(cells, effective, float(stats.t.ppf(1 - ALPHA / 2, max(degrees, 1))))
         method = "newcombe-10-cluster"
@@ -159,12 +159,12 @@ def compare_items(
 
 
 def _effective(
-    cells: Floats, difference: float, error: float, clusters: int, limit: float
+    cells: Floats, difference: float, error: float, clusters: float, limit: float
 ) -> float:
     """Independent pairs with this standard error; the clusters' number where it is 0."""
     variance = float(cells[1] + cells[2]) - difference**2
     if error < 1e-12 or variance < 1e-12:
-        return float(clusters)
+        return clusters
     return min(variance / error**2, limit)
 
 

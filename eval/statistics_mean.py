@@ -6,8 +6,8 @@ interval; all else a cluster-robust standard error, which enters Wilson's formul
 number of items with Student's t, so that the interval is never empty and never leaves [0, 1].
 Nothing here resamples or reads files.
 
-Sources: cluster-robust error with the factor G/(G-1) as in Miller 2024 (arXiv 2411.00640) and Liang
-and Zeger 1986 (Biometrika 73:13-22); score interval at the effective sample size as compared by
+Sources: cluster-robust errors of evaluations, Miller 2024 (arXiv 2411.00640), in the form that
+holds for unequal clusters; score interval at the effective sample size as compared by
 Dean and Pagano 2015 (Journal of Survey Statistics and Methodology 3:484-503) and Franco et al. 2019
 (same journal 7:334-364); stratified means as in Cochran 1977 (Sampling Techniques, chapter 5).
 """
@@ -36,7 +36,7 @@ class Estimate:
         value: the (weighted) mean.
         interval: at the wanted confidence.
         standard_error: cluster-robust where items cluster.
-        degrees: of freedom of the standard error; 0 when there is a single cluster.
+        degrees: of freedom of the standard error, not always whole; 0 with a single cluster.
         effective_n: independent items that would give this standard error.
         method: `wilson`, `wilson-cluster` (all that is not independent single answers) or
             `cluster-t`.
@@ -45,7 +45,7 @@ class Estimate:
     value: float
     interval: Interval
     standard_error: float
-    degrees: int
+    degrees: float
     effective_n: float
     method: str
 
@@ -73,34 +73,36 @@ def robust_error(
     clusters: Codes | None = None,
     weights: Floats | None = None,
     strata: Codes | None = None,
-) -> tuple[float, int]:
-    """Standard error of a weighted mean, and its degrees of freedom.
+) -> tuple[float, float]:
+    """Standard error of a weighted mean by leaving out one cluster at a time, and its degrees.
 
-    With e_i = w_i·(y_i − ȳ), summed within each of G clusters to E_g, it is
-    √(G/(G−1)·Σ E_g²), with G−1 degrees. Given strata, ȳ is the mean of the item's stratum, the
-    factor is that of the stratum, and a degree is lost for each; strata with one cluster keep the
-    mean of all, as their own variance cannot be told. For single-item clusters of equal weight this
-    is √(s²/n). No correction for a finite population: the items stand for more of their kind.
+    With e_i = w_i·(y_i − ȳ), summed within each of G clusters to E_g, and W_g the cluster's share
+    of the weight: √((G−1)/G·Σ (E_g/(1−W_g))²), with 1/ΣW_g² − 1 degrees (MacKinnon, Nielsen and
+    Webb 2023, Journal of Econometrics 232:272-299; Kish's effective number of clusters). For
+    clusters of one size it is Liang and Zeger's error with the factor G/(G−1) and G−1 degrees, for
+    single items √(s²/n); for unequal clusters that one is too small. Given strata, means and
+    shares are those within the stratum, and the variances are added; strata with one cluster are
+    taken as one stratum. No correction for a finite population: the items stand for more of their
+    kind.
     """
     y = np.asarray(values, dtype=float)
     w = np.full(y.size, 1 / y.size) if weights is None else weights / weights.sum()
     g = np.arange(y.size) if clusters is None else clusters
-    mean = np.full(y.size, float(w @ y))
-    stratum = np.zeros(y.size, dtype=np.int64) if strata is None else strata.copy()
+    h = np.zeros(y.size, dtype=np.int64) if strata is None else strata.copy()
     if strata is not None:
-        alone = [h for h in np.unique(strata) if np.unique(g[strata == h]).size < 2]
-        stratum[np.isin(strata, alone)] = -1
-        for h in np.unique(stratum[stratum >= 0]):
-            inside = stratum == h
-            mean[inside] = float(w[inside] @ y[inside] / w[inside].sum())
-    variance, degrees = 0.0, 0
-    residual = w * (y - mean)
-    for h in np.unique(stratum):
-        inside = stratum == h
-        sums = np.bincount(np.unique(g[inside], return_inverse=True)[1], residual[inside])
+        lone = [name for name in np.unique(h) if np.unique(g[h == name]).size < 2]
+        h[np.isin(h, lone)] = -1
+    variance, degrees = 0.0, 0.0
+    for name in np.unique(h):
+        inside = h == name
+        part, of = w[inside], np.unique(g[inside], return_inverse=True)[1]
+        mean = float(part @ y[inside] / part.sum())
+        sums = np.bincount(of, part * (y[inside] - mean))
+        held = np.bincount(of, part) / part.sum()
         if sums.size > 1:
-            variance += sums.size / (sums.size - 1) * float(sums @ sums)
-            degrees += sums.size - 1
+            left = sums / (1 - held)
+            variance += (sums.size - 1) / sums.size * float(left @ left)
+            degrees += 1 / float(held @ held) - 1
         else:
             variance += float(sums @ sums)
     return math.sqrt(variance), degrees
@@ -116,7 +118,7 @@ def mean_t(
     """
     y = np.asarray(values, dtype=float)
     error, degrees = robust_error(y, clusters)
-    if degrees < 1:
+    if degrees <= 0:
         raise ValueError(f"a t interval needs two clusters or more, got {y.size} values in one")
     half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * error
     value = float(y.mean())
@@ -138,7 +140,7 @@ def proportion(
     """Accuracy over items with the interval that fits how they came about.
 
     The effective number of items is p(1−p)/SE², at most `draws`; where SE is 0 (all items right,
-    say) it is the number of clusters, which assumes the most dependence. t replaces the normal
+    say) it is the effective number of clusters, which assumes the most dependence. t replaces the normal
     quantile, on the degrees of the error.
 
     Args:
@@ -165,7 +167,7 @@ def proportion(
         return Estimate(float(y.mean()), interval, error, degrees, float(y.size), "wilson")
     value = float(np.average(y, weights=weights))
     spread = value * (1 - value)
-    effective = spread / error**2 if error > 1e-12 and spread > 0 else float(count)
+    effective = spread / error**2 if error > 1e-12 and spread > 0 else degrees + 1
     effective = min(effective, float(y.size if draws is None else draws))
     quantile = float(stats.t.ppf((1 + confidence) / 2, max(degrees, 1)))
     interval = score_interval(min(max(value, 0.0), 1.0), effective, quantile)
