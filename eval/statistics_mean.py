@@ -140,8 +140,8 @@ def proportion(
     """Accuracy over items with the interval that fits how they came about.
 
     The effective number of items is p(1−p)/SE², at most `draws`; where SE is 0 (all items right,
-    say) it is the effective number of clusters, which assumes the most dependence. t replaces the normal
-    quantile, on the degrees of the error.
+    say) it is the effective number of clusters, which assumes the most dependence. t replaces the
+    normal quantile, on the degrees of the error.
 
     Args:
         values: per item the share of its samples that are right.
