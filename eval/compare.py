@@ -6,7 +6,7 @@ work is in `eval.compare_build`. The files are an interface:
 
 comparison.json
     schema 1 · alpha 0.05 · power 0.8 · seed · resamples
-    models    [{label, name, fingerprint, role: base|tuned|control|model, source, tasks: [name]}];
+    models    [{label, name, fingerprint, role: base|tuned|control, source, tasks: [name]}];
               the first is the base
     trained   [task] as given by `trained=`, or null: nobody said
     verdict   {state: improved|regressed|mixed|unclear, headline, sentence}: of the first pair;
@@ -15,7 +15,7 @@ comparison.json
               task of results.json: {metric, n_items, samples, accuracy, ci95: [low, high], method,
               status: {word: count}, broken, truncation_share, mean_tokens, tokens_per_second|null,
               pass_at_k: {k: {value, ci95}}, maj_at_k: {k: {value, ci95}}, mde: {paired|null,
-              unpaired|null, discordance, power}, strata: {name: {n, accuracy, ci95}},
+              unpaired|null, discordance, power}, strata: {name: {n_items, accuracy, ci95}},
               clusters|null, warnings: [text]}
     pairs     [PAIR], the first is base → tuned
     forgetting {label: {rows: [{task, base, tuned, difference, ci95, p_adjusted, verdict,

@@ -226,15 +226,18 @@ def _overall(tasks: Sequence[TaskPair], options: Options) -> Json | None:
 def _results(model: Compared, seed: int) -> Json:
     """Each task of one model, alone."""
     return {
-        task: summarise(
-            model.label,
-            model.name,
-            model.fingerprint,
-            found.records,
-            metric=found.metric,
-            population=found.population,
-            seed=seed,
-        )
+        task: {
+            "metric": found.metric,
+            **summarise(
+                model.label,
+                model.name,
+                model.fingerprint,
+                found.records,
+                metric=found.metric,
+                population=found.population,
+                seed=seed,
+            ),
+        }
         for task, found in model.tasks.items()
     }
 

@@ -104,7 +104,6 @@ def summarise(
     truncated = sum(record["finish_reason"] == "length" for record in records)
     pass_at, maj_at = _at_k(items, samples, metric, seed)
     return {
-        "metric": metric,
         "model": model,
         "fingerprint": fingerprint,
         "n": judged,
@@ -193,7 +192,7 @@ def _strata(items: Sequence[Answered]) -> Result:
         draws = sum(len(item.values) for item in members)
         estimate = proportion(shares(members), clusters_of(members), draws=draws)
         found[name] = {
-            "n": len(members),
+            "n_items": len(members),
             "accuracy": estimate.value,
             "ci95": [estimate.interval.low, estimate.interval.high],
         }
