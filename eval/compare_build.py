@@ -97,8 +97,7 @@ def build(models: Sequence[Compared], options: Options) -> Comparison:
         )
         for pair in tasks:
             flips += flip_lines(pair, (base.label, other.label))
-    for one in pairs[:1]:
-        warnings += [f"{t}: {w}" for t, e in one["tasks"].items() for w in e["warnings"]]
+    warnings += [f"{pair.task}: {text}" for pair in paired[0] for text in pair.warnings]
     content = {
         "schema": SCHEMA,
         "alpha": ALPHA,

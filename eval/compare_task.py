@@ -101,18 +101,21 @@ def pair_task(
             "evaluate both on the same data, n and seed",
         )
     a, b = tuple(pair[0] for pair in same), tuple(pair[1] for pair in same)
-    options = {"population": left.population, "seed": seed, "resamples": resamples}
+
+    def change(one: Sequence[Answered], two: Sequence[Answered]) -> paired.Change:
+        return _change(one, two, population=left.population, seed=seed, resamples=resamples)
+
     clean = None
     if flagged:
         rest = [pair for pair in same if pair[0].first["index"] not in flagged]
         if rest and len(rest) < len(same):
-            clean = _change([p[0] for p in rest], [p[1] for p in rest], **options)
+            clean = change([p[0] for p in rest], [p[1] for p in rest])
     return TaskPair(
         task=task,
         trained=trained,
         base=a,
         other=b,
-        change=_change(a, b, **options),
+        change=change(a, b),
         clean=clean,
         flagged=flagged,
         population=left.population,

@@ -118,7 +118,8 @@ def bootstrap_interval(
     sums, sizes = w * y, w
     if clusters is not None:
         inverse = np.unique(clusters, return_inverse=True)[1]
-        sums, sizes = np.bincount(inverse, sums), np.bincount(inverse, sizes)
+        sums = np.bincount(inverse, sums).astype(float)
+        sizes = np.bincount(inverse, sizes).astype(float)
     count = sums.size
     if count < 2:
         raise ValueError(f"a bootstrap needs two clusters or more, got {count}")
