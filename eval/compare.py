@@ -45,7 +45,7 @@ TASK    {trained: true|false|null, n, clusters|null, samples: [base, other],
          clean: {n, left_out, difference, ci95, p_value, verdict} without contaminated items, or
          null, warnings: [text]}
 flips.jsonl: {pair: [base, other], task, direction: gained|lost, index, id, stratum, cluster, extra,
-         prompt, ground_truth, contaminated: true|false|null, base: SIDE, other: SIDE}
+         prompt, ground_truth, reward, contaminated: true|false|null, base: SIDE, other: SIDE}
 SIDE    {share (of samples right), response, pred, status, detail, finish_reason, tokens}; with
          several samples the first one that shows the model's majority verdict
 Accuracies, differences and limits are shares (0.034 is 3.4 points).

@@ -315,6 +315,7 @@ def flip_lines(pair: TaskPair, labels: tuple[str, str]) -> list[Json]:
                 "extra": item.get("extra") or {},
                 "prompt": item.get("prompt"),
                 "ground_truth": item.get("ground_truth"),
+                "reward": item.get("reward") or {},
                 "contaminated": None if pair.flagged is None else item["index"] in pair.flagged,
                 "base": _side(a),
                 "other": _side(b),
