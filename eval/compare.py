@@ -1,8 +1,8 @@
 """`python -m eval.compare BASE TUNED [MORE…] [control=C] [trained=[gsm8k]] [out=DIR]`.
 
-In: evaluation folders, records files, or one run folder (its two models). Out: `comparison.json`,
-`flips.jsonl` and `report.html` in `out`, a summary on stdout. It generates and grades nothing; the
-work is in `eval.compare_build`. The files are an interface:
+In: evaluation folders, records files, run folders (one alone: its two models). Out:
+`comparison.json`, `flips.jsonl` and `report.html` in `out`, a summary on stdout. It generates and
+grades nothing; the work is in `eval.compare_build`. The files are an interface:
 
 comparison.json
     schema 1 · alpha 0.05 · power 0.8 · seed · resamples

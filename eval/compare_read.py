@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import yaml
+
 from conf.errors import EvaluationError
 from eval.answers import ACCURACY, task_of
 from eval.records import Record, read_records
 
 Role = Literal["base", "tuned", "control"]
+NEAR: Final = 7  # folders above a model's files or records in which its run is looked for
 FIX: Final = "python -m eval.compare BASE TUNED [MORE…] [control=C] [trained=[TASK,…]] [out=DIR]"
 
 
@@ -52,7 +55,8 @@ def read_all(paths: Sequence[Path], control: Path | None = None) -> list[Compare
     """The models in the order they were given, the first as the base, the control arm last.
 
     A run folder (or the folder of an evaluation of two models) that stands alone gives both its
-    models; as the control arm or beside others it gives the one that was trained.
+    models; as the control arm or beside others it gives the one that was trained. A model whose
+    run was configured with a `control` is a control arm without being called one.
 
     Raises:
         EvaluationError: a path holds no records, or fewer than two models are left.
@@ -68,6 +72,8 @@ def read_all(paths: Sequence[Path], control: Path | None = None) -> list[Compare
     if len(found) < 2:
         raise EvaluationError(f"one model in {paths[0]}, a comparison needs two", FIX)
     found[0] = replace(found[0], role="base")
+    if all(model.role == "control" for model in found[1:]):
+        found[1:] = [replace(model, role="tuned") for model in found[1:]]
     return _labelled(found)
 
 
@@ -114,12 +120,14 @@ def _from_folder(folder: Path) -> Compared:
         population = _json(path.parent / "items.json").get("population")
         tasks[name] = TaskRecords(_whole(path), str(metric), population)
     label = model.get("label") or next(iter(tasks.values())).records[0].get("label")
+    name = str(model.get("name") or folder.name)
     return Compared(
         label=str(label or folder.name),
-        name=str(model.get("name") or folder.name),
+        name=name,
         fingerprint=str(model.get("fingerprint") or ""),
         source=folder,
         tasks=tasks,
+        role="control" if _is_control(folder) or _is_control(Path(name)) else "tuned",
     )
 
 
@@ -130,15 +138,33 @@ def _from_file(path: Path) -> Compared:
     for record in records:
         groups.setdefault(task_of(record), []).append(record)
     label = str(records[0].get("label") or path.stem.removeprefix("records-"))
-    about = _json(path.parent / "results.json").get(label)
+    results = _json(path.parent / "results.json")
+    about = results.get(label)
     about = about if isinstance(about, dict) else {}
+    verdict = results.get("verdict")
+    started = label == (verdict.get("base") if isinstance(verdict, dict) else "before")
     return Compared(
         label=label,
         name=str(about.get("model") or path),
         fingerprint=str(about.get("fingerprint") or ""),
         source=path,
         tasks={task: TaskRecords(tuple(group)) for task, group in sorted(groups.items())},
+        role="control" if not started and _is_control(path) else "tuned",
     )
+
+
+def _is_control(path: Path) -> bool:
+    """Whether a path lies in the folder of a run that was trained as a control arm."""
+    for folder in [path, *path.parents][:NEAR]:
+        config = folder / "config.yaml"
+        if config.is_file() and (folder / "plan.json").is_file():
+            try:
+                loaded = yaml.safe_load(config.read_text(encoding="utf-8"))
+            except yaml.YAMLError as error:
+                raise EvaluationError(f"{config} is no YAML: {error}", "restore it") from error
+            reward = loaded.get("reward_fn") if isinstance(loaded, dict) else None
+            return isinstance(reward, dict) and reward.get("control") is not None
+    return False
 
 
 def _whole(path: Path) -> tuple[Record, ...]:

@@ -18,7 +18,7 @@ from conf.errors import ConfigError
 USAGE: Final = "python -m eval.compare BASE TUNED [MORE…] [key=value …] [--debug]"
 KEYS: Final = {
     "out": "folder for the files; default: `comparison` beside the last model's records",
-    "control": "evaluation of the control arm, trained with `control=random_reward`",
+    "control": "the control arm, trained with control=random_reward (its run folder says so)",
     "trained": "[task,…] that training was for; the others are looked at for forgetting",
     "contamination": "findings.jsonl of the data's preparation, or its folder",
     "pairs": "base: each model against the first; all: also against each other (default base)",

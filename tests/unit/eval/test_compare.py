@@ -323,6 +323,24 @@ def test_a_run_folder_alone_is_before_and_after(tmp_path: Path) -> None:
     assert [m["label"] for m in both["models"]] == ["before", "after-mine", "control"]
 
 
+def test_a_run_that_was_a_control_arm_says_so_itself(
+    three: tuple[Path, ...], tmp_path: Path
+) -> None:
+    start, tuned, _ = three
+    run = tmp_path / "runs" / "arm"
+    _evaluation(run / "eval" / "suite", "m", gsm8k=_marks(120, 30, 80, 70)[1])
+    (run / "plan.json").write_text("{}")
+    (run / "config.yaml").write_text("reward_fn:\n  name: math\n  control: random\n")
+    found, _ = _compare(start, tuned, run / "eval" / "suite", f"out={tmp_path / 'out'}")
+    assert [m["role"] for m in found["models"]] == ["base", "tuned", "control"]
+    assert found["verdict"]["headline"].endswith("but not beyond the control arm")
+    alone, _ = _compare(start, run / "eval" / "suite", f"out={tmp_path / 'out'}")
+    assert alone["pairs"][0]["purpose"] == "change"  # nothing else to judge by it
+    (run / "config.yaml").write_text("reward_fn:\n  name: math\n  control: null\n")
+    found, _ = _compare(start, tuned, run / "eval" / "suite", f"out={tmp_path / 'out'}")
+    assert [m["role"] for m in found["models"]] == ["base", "tuned", "tuned"]
+
+
 def test_several_samples_and_clusters_are_compared_as_such(tmp_path: Path) -> None:
     def answers(rights: list[int]) -> list[dict[str, Any]]:
         return [
