@@ -73,6 +73,7 @@ def compare(request: Request) -> str:
     from eval.compare_contamination import read_questions
     from eval.compare_read import read_all
     from eval.compare_text import summary
+    from eval.report import write_comparison
 
     models = read_all(request.paths, request.control)
     evidence = request.contamination
@@ -90,6 +91,7 @@ def compare(request: Request) -> str:
     lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in found.flips)
     write_text(request.out / "flips.jsonl", "".join(lines))
     write_json(request.out / "comparison.json", found.content)
+    write_comparison(request.out)
     return summary(found.content)
 
 
@@ -102,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(HELP)
             raise SystemExit(0 if words else 2)
         request = parse(words)
-        print(f"{compare(request)}\n→ {request.out}/comparison.json")
+        print(f"{compare(request)}\n→ {request.out}/report.html, comparison.json, flips.jsonl")
 
 
 if __name__ == "__main__":

@@ -368,6 +368,8 @@ def test_the_same_words_give_the_same_bytes(three: tuple[Path, ...], tmp_path: P
         _compare(*three, f"out={tmp_path / name}")
         texts.append((tmp_path / name / "comparison.json").read_bytes())
     assert texts[0] == texts[1]
+    page = (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+    assert "Improved on gsm8k (50.0% → 66.7%)" in page
 
 
 def test_the_summary_shows_verdict_interval_and_what_could_be_seen(
