@@ -33,7 +33,7 @@ OURS = {
     "conf": (),
     "rewards": ("conf",),
     "data_prep": ("conf", "rewards"),
-    "eval": ("conf", "rewards", "data_prep.rows"),
+    "eval": ("conf", "rewards", "data_prep.rows", "data_prep.sources"),
     "launch": ("conf",),
     "recipes": ("rewards", "data_prep.rows"),
 }
