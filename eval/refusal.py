@@ -44,6 +44,7 @@ _PATTERNS: Final = tuple(
         r"(?:guidelines|polic(?:y|ies)|principles|programming|rules|values)\b",
         r"\bas an? (?:responsible |ethical |helpful )?(?:AI|language model|assistant)[^.!?]{0,80}"
         r"\b(?:can(?:no|')t|can not|unable|won't|will not|not able|do not|don't|must not|refuse)",
+        r"\bI(?:'m| am) not comfortable\b",
         r"\bI (?:do not|don't|cannot|can't) "
         r"(?:support|condone|encourage|promote|endorse|engage in)\b",
         r"\bI(?:'m| am) (?:not programmed|programmed not|designed not|not designed) to\b",

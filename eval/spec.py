@@ -112,7 +112,11 @@ def help_text(spec: type[BaseModel] = EvalSpec, usage: str = USAGE) -> str:
     fields = sorted(spec.model_fields, key=lambda name: name in EngineSpec.model_fields)
     for name in fields:  # the engine's own last
         item = spec.model_fields[name]
-        default = "needed" if item.is_required() else json.dumps(item.get_default(True))
+        default = (
+            "needed"
+            if item.is_required()
+            else json.dumps(item.get_default(call_default_factory=True))
+        )
         lines.append(f"  {name:<23}{default:<14}{item.description}")
     return "\n".join(lines)
 

@@ -21,7 +21,7 @@ from conf.atomic import write_json, writing
 from conf.errors import ConfigError
 from eval.evaluate import Model, versions
 from eval.generate import Plan, Sampling
-from eval.generate_openai import endpoint
+from eval.generate_openai import Endpoint, endpoint
 from eval.generate_render import resolve_model
 from eval.items import Item, choose, listed
 from eval.preference import with_baseline
@@ -60,11 +60,10 @@ def evaluate_suite(spec: SuiteSpec, stream: TextIO = sys.stderr) -> Result:
     Raises:
         TemperError: its subtypes for configuration, data, reward, model and disk.
     """
+    served = None if spec.endpoint is None else endpoint(spec.endpoint, spec.model)
     ready = [_ready(spec, task) for task in spec.tasks()]
-    model, plan = _model(spec)
-    batch = spec.max_num_seqs
-    if plan.endpoint is not None:
-        batch = endpoint(plan.endpoint, spec.model).parallel
+    model, plan = _model(spec, served)
+    batch = spec.max_num_seqs if served is None else served.parallel
     out = spec.folder
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -163,9 +162,8 @@ def grader_options(task: Task, judge: dict[str, Any]) -> dict[str, Any]:
     return {**task.grader_options, "server": judge}
 
 
-def _model(spec: SuiteSpec) -> tuple[Model, Plan]:
+def _model(spec: SuiteSpec, served: Endpoint | None) -> tuple[Model, Plan]:
     """The model, and how it is reached."""
-    served = None if spec.endpoint is None else endpoint(spec.endpoint, spec.model)
     at_hand = served is None or (
         served.render != "server" and (Path(spec.model).expanduser() / "config.json").is_file()
     )

@@ -63,6 +63,15 @@ def task_items(task: Task, local: Local = None, reward: Reward | None = None) ->
         ConfigError: the source, split or a column's condition does not exist.
         DataError: no data, or rows that do not fit.
     """
+    try:
+        return _read(task, local, reward)
+    except DataError as error:  # data_prep names its own key
+        fix = error.fix.replace("data_prep.local=", f"local.{task.name}=")
+        said = error.message.replace("data_prep.local=", "local=")
+        raise DataError(said, fix) from error
+
+
+def _read(task: Task, local: Local, reward: Reward | None) -> Items:
     dropped: Counter[str] = Counter()
     shots = _shots(task, local)
     items: list[Item] = []

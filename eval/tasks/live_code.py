@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from data_prep.rows_schema import Kind, dumps
+from data_prep.rows import Kind
 from data_prep.sources import columns, fields
 from data_prep.sources.adapters.code_tests import tests
 from data_prep.sources.columns import Lack
@@ -66,7 +66,7 @@ def live_code(declared: Declaration, kind: Kind, raw: Mapping[str, Any], where: 
         told = unpacked(str(raw.get("labels") or "{}"), where)
         known = {"question_content": raw["content"], "asked": "", **raw, **told}
         made = fields.mapped(declared, known, where)
-        made.answer = dumps(tests(_cases(unpacked(str(raw["test"]), where)), where))
+        made.answer = json.dumps(tests(_cases(unpacked(str(raw["test"]), where)), where))
         return made
     starter = str(raw.get("starter_code") or "").strip()
     asked = f"Complete this code:\n\n```python\n{starter}\n```" if starter else STDIN
@@ -79,7 +79,7 @@ def live_code(declared: Declaration, kind: Kind, raw: Mapping[str, Any], where: 
     name = told.get("func_name") if isinstance(told, Mapping) and starter else None
     if name:
         cases = [{**case, "fn_name": name} for case in cases]
-    made.answer = dumps(tests(cases, where))
+    made.answer = json.dumps(tests(cases, where))
     return made
 
 
