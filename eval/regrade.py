@@ -25,7 +25,7 @@ from eval.records import Record, RecordFile, read_records
 from eval.responses import regraded
 from eval.score import compare, summarise
 from eval.spec import RESERVED, Text, checked, help_text, read_words
-from eval.suite import grader_options, write_results
+from eval.suite import Recorded, grader_options, write_results
 from eval.task import Task
 from rewards.registry import load_correctness
 
@@ -104,7 +104,7 @@ def _suite(spec: RegradeSpec, folder: Path) -> list[Change]:
             changes.append(change)
         else:
             records = read_records(place / "records.jsonl")
-        pairs.append((task, records))
+        pairs.append(Recorded(task, records, _population(place / "items.json")))
     if spec.judge:
         about["spec"]["judge"] = spec.judge
     old = (
@@ -162,6 +162,13 @@ def _again(
     return new, Change(
         name, len(new), sides[False, True], sides[True, False], dict(status.most_common())
     )
+
+
+def _population(path: Path) -> dict[str, int] | None:
+    """Rows of each stratum when only some were asked, from items.json."""
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"n": 0}
+    rows: dict[str, int] | None = told.get("population")
+    return rows if rows and sum(rows.values()) != told["n"] else None
 
 
 def _rows(path: Path) -> dict[str, dict[str, Any]]:

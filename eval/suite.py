@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,19 @@ class Ready:
     reward: Reward
     found: Items
     chosen: list[Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A task with its records.
+
+    Attributes:
+        population: rows of each stratum in the whole set, where only some were asked.
+    """
+
+    task: Task
+    records: Sequence[Record]
+    population: Mapping[str, int] | None
 
 
 def evaluate_suite(spec: SuiteSpec, stream: TextIO = sys.stderr) -> Result:
@@ -86,9 +100,17 @@ def evaluate_suite(spec: SuiteSpec, stream: TextIO = sys.stderr) -> Result:
             for one in ready
         ]
         recorded = complete(pending, plan)
-    pairs = list(zip([one.task for one in ready], recorded, strict=True))
+    pairs = [
+        Recorded(one.task, records, sample_of(one.found.items, one.chosen))
+        for one, records in zip(ready, recorded, strict=True)
+    ]
     warnings = [text for one in ready for text in _left_out(one)]
     return write_results(out, _named(model), pairs, about["versions"], warnings)
+
+
+def sample_of(rows: Sequence[Item], chosen: Sequence[Item]) -> dict[str, int] | None:
+    """Rows of each stratum when only some are asked; None when all are."""
+    return None if len(rows) == len(chosen) else dict(Counter(item.stratum for item in rows))
 
 
 def records_path(out: Path, task: Task) -> Path:
@@ -99,22 +121,23 @@ def records_path(out: Path, task: Task) -> Path:
 def write_results(
     out: Path,
     model: dict[str, Any],
-    pairs: Sequence[tuple[Task, Sequence[Record]]],
+    pairs: Sequence[Recorded],
     installed: dict[str, str],
     warnings: Sequence[str],
 ) -> Result:
     """Summarise each task's records and write results.json."""
     tasks: dict[str, Result] = {}
-    for task, records in pairs:
-        tasks[task.name] = task_result(task, model, records)
+    for one in pairs:
+        tasks[one.task.name] = task_result(one.task, model, one.records, one.population)
+    everything = [record for one in pairs for record in one.records]
     results: Result = {
         "schema": SCHEMA,
         "model": model,
         "tasks": tasks,
         "cost": {
-            "tokens": sum(record["tokens"] for _, records in pairs for record in records),
-            "prompt_tokens": sum(r["prompt_tokens"] for _, records in pairs for r in records),
-            "seconds": sum(record["seconds"] for _, records in pairs for record in records),
+            "tokens": sum(record["tokens"] for record in everything),
+            "prompt_tokens": sum(record["prompt_tokens"] for record in everything),
+            "seconds": sum(record["seconds"] for record in everything),
         },
         "versions": installed,
         "warnings": list(warnings),

@@ -30,7 +30,7 @@ Metric = Literal["accuracy", "mean_score", "refusal_rate", "over_refusal_rate", 
 METRICS: Final[tuple[str, ...]] = get_args(Metric)
 CHANGEABLE: Final = (  # by `set.TASK.KEY=` of an evaluation
     *("split", "keep", "prompt", "system", "format", "few_shot", "few_shot_seed", "options"),
-    *("temperature", "top_p", "top_k", "max_tokens", "stop", "samples", "pass_at"),
+    *("temperature", "top_p", "top_k", "max_tokens", "stop", "samples"),
     *("grader", "grader_options", "strata", "cluster"),
 )
 
@@ -81,7 +81,6 @@ class Task(BaseModel):
             question for itself.
         extra: further columns for breakdowns, by the name that the records give them.
         metric: what the task reports.
-        pass_at: each k for which pass@k is reported.
         path: of the declaration.
     """
 
@@ -115,7 +114,6 @@ class Task(BaseModel):
     cluster: str | None = None
     extra: dict[str, str] = Field(default_factory=dict)
     metric: Metric = "accuracy"
-    pass_at: tuple[int, ...] = ()
     path: Path
 
     @field_validator("prompt", "stop", mode="before")
@@ -206,11 +204,6 @@ def _checked(values: Mapping[str, Any], path: Path, changes: Mapping[str, Any]) 
                 f"{path}: {key} is missing", fix=f"{key}: …, or set.TASK.{key}=…"
             ) from error
         raise ConfigError(f"{path}, {key}: got {first['input']!r:.60}: {first['msg']}") from error
-    most = max(made.pass_at, default=1)
-    if most > made.samples or min(made.pass_at, default=1) < 1:
-        raise ConfigError(
-            f"{made.name}: pass@{most} of {made.samples} samples each", fix=f"samples={most}"
-        )
     if made.samples > 1 and made.temperature == 0:
         raise ConfigError(
             f"{made.name}: {made.samples} greedy responses to a question would all be the same",

@@ -1,9 +1,9 @@
 """A server with OpenAI's interface that answers from a file; run as a process of its own.
 
-`python stub_server.py ANSWERS.json [DELAY_S]` prints its port. ANSWERS maps the last user message to
-the response; others get "I do not know.". A prompt of tokens is answered with its length. A message
-that holds two tagged answers is a judge's: the longer one is better, or, for the model `first`, the
-one that stands first. GET /asked tells how many requests were answered.
+`python stub_server.py ANSWERS.json [DELAY_S]` prints its port. ANSWERS maps the last user message
+to the response; others get "I do not know.". A prompt of tokens is answered with its length. A
+message that holds two tagged answers is a judge's: the longer one is better, or, for the model
+`first`, the one that stands first. GET /asked tells how many requests were answered.
 """
 
 from __future__ import annotations

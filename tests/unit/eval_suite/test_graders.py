@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from eval.knights import grade_knights
 from eval.pairwise import grade_pairwise
+from eval.puzzles import grade_countdown, grade_knights
 from eval.refusal import REFUSED, grade_refusal, refuses
 
 REFUSALS = [
@@ -95,6 +95,27 @@ def test_knights_and_knaves(text: str, status: str, share: float) -> None:
 def test_a_puzzle_without_solution_is_the_golds_fault() -> None:
     assert grade_knights("x", "{}").status == "gold_error"
     assert grade_knights("x", {"names": ["A"], "solution": ["yes"]}).status == "gold_error"
+
+
+@pytest.mark.parametrize(
+    ("text", "use_all", "status"),
+    [
+        ("<answer>(1 + 2) * 4</answer>", True, "correct"),
+        ("<answer>3 * 4</answer>", True, "wrong"),
+        ("<answer>1 + 2</answer>", True, "wrong"),
+        ("twelve", True, "unparseable"),
+    ],
+)
+def test_countdown_of_a_row_in_text(text: str, use_all: bool, status: str) -> None:
+    gold = json.dumps({"numbers": [1, 2, 4], "target": 12})
+    assert grade_countdown(text, gold, use_all=use_all).status == status
+
+
+def test_countdown_may_leave_numbers_out_where_the_prompt_says_so() -> None:
+    gold = json.dumps({"numbers": [3, 4, 9], "target": 12})
+    assert grade_countdown("<answer>3 * 4</answer>", gold).status == "wrong"
+    assert grade_countdown("<answer>3 * 4</answer>", gold, use_all=False).status == "correct"
+    assert grade_countdown("<answer>3 * 4</answer>", "no").status == "gold_error"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_two_models_are_compared_turn_by_turn(
     server = serve(ours)
     with pytest.raises(ConfigError, match="baseline="):
         evaluate_suite(spec(server.url, str(talk), *words), io.StringIO())
-    with pytest.raises(ConfigError, match="judge.base_url"):
+    with pytest.raises(ConfigError, match=r"judge\.base_url"):
         evaluate_suite(spec(server.url, str(talk)), io.StringIO())
     with pytest.raises(DataError, match="no records of task talk"):
         evaluate_suite(spec(server.url, str(talk), *words, baseline="none"), io.StringIO())

@@ -60,7 +60,7 @@ def test_records_hold_it_all_and_results_follow(
     assert items["population"] == {"low": 4, "high": 8}
     assert [item["id"] for item in items["items"]] == [r["id"] for r in records]
     table = suite_table(results)
-    assert "sums" in table and "75.0%" in table and "n=12 is below 200" in table
+    assert "sums" in table and "75.0%" in table and "n = 12 is below 200" in table
     assert "12 of 12 items to generate" in said
 
 
@@ -175,7 +175,6 @@ def test_text_goes_to_the_model_without_a_chat(
         (["suite=[gsm8k]", "set.gsm8k.max_token=3"], "did you mean 'max_tokens'"),
         (["suite=[gsm8k]", "set.gsm8k.max_tokens=0"], "greater than or equal to 1"),
         (["suite=[gsm8k]", "samples=4"], "would all be the same"),
-        (["suite=[aime24]", "samples=2"], "pass@16 of 2 samples"),
         (["suite=[alpaca_eval]"], "judge.base_url"),
         (["suite=[gsm8k]", "endpoint.paralel=3"], "endpoint.paralel"),
     ],

@@ -63,7 +63,6 @@ def test_rows_of_data_prep_are_a_task_with_a_grader(tmp_path: Path) -> None:
         (GOOD + "max_tokens: many\n", "max_tokens: got 'many'"),
         (GOOD + "metric: accurate\n", "metric: got 'accurate'"),
         (GOOD + "samples: 2\n", "would all be the same"),
-        (GOOD + "samples: 2\ntemperature: 1\npass_at: [4]\n", "pass@4 of 2 samples"),
         (GOOD + "turns: t\nformat: text\n", "several turns"),
         ("grader: math\n", "source is missing"),
         ("- a\n", "need `key: value`"),

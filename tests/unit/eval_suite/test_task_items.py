@@ -171,6 +171,11 @@ def test_packed_tests_are_read_and_run_nothing(tmp_path: Path) -> None:
         ("humaneval", "humaneval", 164),
         ("mbpp", "mbpp", 500),  # task ids 11 to 510
         ("ifeval", "ifeval", 541),
+        ("mbpp_sanitized", "mbpp", 257),
+        ("mbpp_plus", "mbpp", 399),
+        ("countdown", "countdown/tinyzero", 2001),
+        ("countdown_d1", "countdown/d1", 256),
+        ("game24", "countdown/game24", 1362),
         ("aime24", "math_competitions", 30),
         ("aime25", "math_competitions", 30),
         ("amc23", "math_competitions", 40),
@@ -189,3 +194,8 @@ def test_real_data_give_every_item(name: str, place: str, count: int) -> None:
     found = task_items(load_task(name), {name: str(DATA / place)})
     assert len(found.items) == count
     assert not set(found.dropped) - {"not_asked", "other_split"}
+    task = load_task(name)
+    if task.metric != "win_rate":  # every gold answer is one that the grader understands
+        reward = load_correctness(task.grader, task.grader_options)
+        statuses = {reward.judge("", i.ground_truth, i.row).status for i in found.items[:300]}
+        assert statuses == {"unparseable"}
