@@ -7,7 +7,7 @@ one. Reads no data (`eval.task_items` does), loads no grader and no model.
 A user's own task is one file; `source` may be the name of a declared source of `data_prep`, a file,
 or the declaration itself, with files beside the task's:
 
-    source: {files: questions.jsonl, prompt: "{question}", answer: result}
+    source: {files: {test: questions.jsonl}, prompt: question, answer: result}
     grader: math
     max_tokens: 1024
 """

@@ -40,7 +40,8 @@ def test_ten_thousand_responses_are_graded_again_in_ten_seconds(tmp_path: Path) 
         )[form]
         lines.append(
             {"key": str(i), "task": "gsm8k", "label": "m", "index": i, "id": str(i), "sample": 0,
-             "data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": row["question"]}],
+             "data_source": "openai/gsm8k",
+             "prompt": [{"role": "user", "content": row["question"]}],
              "ground_truth": gold, "response": response, "tokens": 9, "prompt_tokens": 9,
              "finish_reason": "stop", "seconds": 0.01, "sampling": {}, "stratum": "gsm8k",
              "cluster": None, "extra": {}, "reward": {"name": "exact"},
