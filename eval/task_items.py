@@ -112,6 +112,9 @@ def _declared(task: Task) -> Declaration | Path | None:
     """The task's source: a declaration, a Parquet file, or None for a program."""
     if isinstance(task.source, dict):
         values = {"kind": "rl", "name": task.name, **task.source, "path": task.path}
+        files = task.source.get("files")
+        if files is not None and not isinstance(files, dict):
+            values["files"] = {task.split: files}  # the split that is asked
         try:
             made = Declaration.model_validate(values)
         except ValidationError as error:

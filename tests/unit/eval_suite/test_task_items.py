@@ -103,6 +103,8 @@ def test_a_users_source_beside_its_task(sums: Path) -> None:
     strata = [item.stratum for item in choose(items, 6, 1)]
     assert (strata.count("low"), strata.count("high")) == (2, 4)
     text = sums.read_text()
+    sums.write_text(text.replace("{test: sums.jsonl}", "sums.jsonl"))  # of whatever split is asked
+    assert task_items(load_task(sums)).items == items
     sums.write_text(text.replace("cluster: text", "cluster: texts"))
     with pytest.raises(DataError, match="no column 'texts'"):
         task_items(load_task(sums))
