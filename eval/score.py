@@ -41,8 +41,7 @@ SEED: Final = 1
 
 def grade(item: Item, response: str, reward: Reward) -> Record:
     """The verdict on a response, as a record holds it; numbers that are not finite become None."""
-    row = {**item.extra_info, "data_source": item.data_source}
-    verdict = reward.judge(response, item.ground_truth, row)
+    verdict = reward.judge(response, item.ground_truth, item.row)
     return {
         "status": verdict.status,
         "score": verdict.score if math.isfinite(verdict.score) else None,
