@@ -1,8 +1,9 @@
 """`python -m eval.errors EVALUATION [judge.base_url=… judge.model=…] [out=FILE]`: why it fails.
 
 In: an evaluation folder or a records file, and optionally a judge's server for wrong answers that
-no rule explains. Out: errors.json (see `eval.errors_rates`) and a summary on stdout. Grades
-nothing: the verdicts are the records' own.
+no rule explains. Out: errors.json (see `eval.errors_rates`), the evaluation's page written anew
+(with `out` that file alone), and a summary on stdout. Grades nothing: the verdicts are the
+records' own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from eval.errors_classify import Failure
 from eval.errors_judge import explain, judge_from
 from eval.errors_rates import analyse, failures
 from eval.page_data import Evaluation, read_evaluation
+from eval.report import write_evaluation
 from eval.report_text import percent
 from eval.words import scalar, split_words
 
@@ -74,10 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ConfigError(f"got {len(paths)} evaluations, need one", USAGE)
         evaluation = read_evaluation(Path(paths[0]))
         judge = {key: scalar(value) for key, value in options.get("judge", {}).items()}
-        found = analysis(evaluation, classify_all(evaluation, judge))
+        classes = classify_all(evaluation, judge)
+        found = analysis(evaluation, classes)
         folder = evaluation.source if evaluation.source.is_dir() else evaluation.source.parent
-        out = Path(options.get("out", str(folder / "errors.json")))
-        write_json(out, found)
+        if "out" in options:
+            out = Path(options["out"])
+            write_json(out, found)
+        else:
+            out = folder / "errors.json"
+            write_evaluation(evaluation.source, classes=classes)
         print(f"{summary(found)}\nwritten: {out}")
 
 

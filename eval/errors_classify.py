@@ -25,6 +25,7 @@ from typing import Any, Final, Literal, get_args
 from eval.errors_answer import unread
 from eval.errors_signals import foreign, loop, refusal
 from eval.errors_wrong import Sort, cause
+from eval.refusal import REFUSED
 from rewards.judge.prompt import conversation
 from rewards.math.grade import gold_answer
 from rewards.verdict import BROKEN
@@ -103,6 +104,11 @@ def classify(record: Mapping[str, Any]) -> Failure | None:
     if status in BROKEN:
         return Failure("verifier_failed", detail or status)
     response = str(record["response"])
+    refused = (verdict.get("components") or {}).get(REFUSED)
+    if refused is not None:  # the grader asked just that
+        if refused:
+            return Failure("refusal", "refuses what it should answer")
+        return Failure("wrong_answer", "answers what it should refuse", "instruction")
     found = loop(response)
     if found:
         return Failure("repetition", found)

@@ -2,24 +2,24 @@
 
 In: the records of one task. Out: a plain object for errors.json and the report: of each class its
 count, its share of all responses with a 95% interval, and exemplars; the same by level, subject,
-stratum and length; a suggestion for each class that dominates. With several samples of an item the
-responses are not independent: the interval is then Wilson's at the effective number of responses,
-n / (1 + (m - 1) ρ), ρ being the intra-class correlation of the class (Kish 1965, Survey Sampling,
-section 5.4; ρ estimated by analysis of variance, Donner 1986). Chooses exemplars by place, never
-by taste.
+stratum and length; a suggestion for each class that dominates. Several samples of an item, and
+items of a cluster, are not independent: the interval takes that into account. Chooses exemplars by
+place, never by taste.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from eval.errors_classify import KINDS, TITLES, Failure, classify
 from eval.errors_suggest import suggest
-from eval.statistics import wilson
+from eval.report_text import readable
+from eval.statistics import Interval
+from eval.statistics_mean import codes, proportion
 
 Json = dict[str, Any]
 EXEMPLARS: Final = 3
@@ -85,44 +85,28 @@ def _kind(
 
 
 def _share(records: Sequence[Mapping[str, Any]], hits: Sequence[bool]) -> Json:
-    groups = [(r.get("cluster") or r.get("index", at)) for at, r in enumerate(records)]
-    low, high = share_interval(hits, groups)
-    return {"share": sum(hits) / len(hits), "ci95": [low, high]}
+    items = [record.get("index", at) for at, record in enumerate(records)]
+    interval = share_interval(hits, items, [record.get("cluster") for record in records])
+    return {"share": sum(hits) / len(hits), "ci95": [interval.low, interval.high]}
 
 
-def share_interval(hits: Sequence[bool], groups: Sequence[Any]) -> tuple[float, float]:
-    """95% interval of a share of responses that come in groups (samples of an item, clusters).
+def share_interval(
+    hits: Sequence[bool], items: Sequence[Hashable], clusters: Sequence[Hashable | None]
+) -> Interval:
+    """95% interval of a share of responses (`eval.statistics_mean.proportion`).
 
     Args:
         hits: whether each response is of the class.
-        groups: the group of each; all different: Wilson's plain interval.
+        items: the item that each response answers; all different: Wilson's plain interval.
+        clusters: what each item shares with others; None: it stands alone.
     """
-    n = len(hits)
-    effective = n / _design_effect(hits, groups)
-    whole = max(1, round(effective))
-    interval = wilson(min(whole, round(sum(hits) / n * whole)), whole)
-    if effective >= n:
-        interval = wilson(sum(hits), n)
-    return interval.low, interval.high
-
-
-def _design_effect(hits: Sequence[bool], groups: Sequence[Any]) -> float:
-    """Kish's 1 + (m - 1) ρ, at least 1."""
-    values: dict[Any, list[bool]] = defaultdict(list)
-    for hit, group in zip(hits, groups, strict=True):
-        values[group].append(hit)
-    sizes = np.array([len(one) for one in values.values()], dtype=float)
-    n, k = float(sizes.sum()), len(sizes)
-    if k == n or k < 2 or not 0 < sum(hits) < n:
-        return 1.0 if k == n or k >= 2 else n
-    means = np.array([sum(one) / len(one) for one in values.values()])
-    grand = sum(hits) / n
-    between = float(np.sum(sizes * (means - grand) ** 2)) / (k - 1)
-    within = float(np.sum(sizes * means * (1 - means))) / (n - k)
-    usual = (n - float(np.sum(sizes**2)) / n) / (k - 1)
-    spread = between + (usual - 1) * within
-    rho = min(1.0, max(0.0, (between - within) / spread)) if spread > 0 else 0.0
-    return float(max(1.0, 1 + (float(np.sum(sizes**2)) / n - 1) * rho))
+    places: dict[Hashable, list[int]] = defaultdict(list)
+    for at, item in enumerate(items):
+        places[item].append(at)
+    shares = [sum(hits[at] for at in chosen) / len(chosen) for chosen in places.values()]
+    named = codes([clusters[chosen[0]] for chosen in places.values()])
+    alone = len(set(named.tolist())) == len(shares)
+    return proportion(shares, None if alone else named, draws=len(hits)).interval
 
 
 def _exemplar(record: Mapping[str, Any], failure: Failure | None) -> Json:
@@ -131,12 +115,12 @@ def _exemplar(record: Mapping[str, Any], failure: Failure | None) -> Json:
     cut = len(response) - TEXT_CHARS
     return {
         "index": record.get("index"),
-        "id": record.get("id"),
+        "id": readable(str(record.get("id", record.get("index")))),
         "sample": record.get("sample", 0),
-        "why": failure.why,
+        "why": readable(failure.why),
         "sort": failure.sort,
-        "pred": record["verdict"].get("pred"),
-        "response_end": response if cut <= 0 else f"… {response[-TEXT_CHARS:]}",
+        "pred": readable(str(record["verdict"].get("pred") or "")),
+        "response_end": readable(response if cut <= 0 else f"… {response[-TEXT_CHARS:]}"),
     }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from conf.errors import RewardError
+from eval.refusal import refuses
 from rewards.language import consistency, script, words
 from rewards.language_id import NAMES, detect
 
@@ -28,25 +29,6 @@ MIN_LATIN_WORDS: Final = 20  # names and units alone are taken for any language
 COMMON_SHARE: Final = 0.12  # English prose has 0.3-0.5 of these words
 OWN_SHARE: Final = 0.5  # of the words that must be in the expected language
 
-_HELP = (
-    r"(?:help|assist|provide|comply|fulfil|fulfill|answer|do (?:that|this|so)|support|create|write"
-    r"|generate|produce|give|share|offer|engage|discuss|continue|complete|solve|respond|access"
-    r"|browse|recommend|teach|support|participate|translate|make|explain how|tell you|carry out)"
-)
-_NOT = (
-    r"(?:can(?:'|\u2019)?t|can ?not|could(?:n(?:'|\u2019)t| not)|won(?:'|\u2019)t|will not"
-    r"|(?:am|(?:'|\u2019)m) (?:not able|unable|not going|not allowed|not permitted) to"
-    r"|must decline to|refuse to|do(?:n(?:'|\u2019)t| not) feel comfortable)"
-)
-_REFUSAL = re.compile(
-    rf"\bI\s?(?:really |just |simply )?{_NOT}(?: \w+){{0,3}}? {_HELP}\b"
-    rf"|\b(?:sorry|apologi[sz]e|unfortunately)\b[^.!?\n]{{0,80}}\bI\s?{_NOT}"
-    rf"|\bas an? (?:AI|artificial intelligence|(?:large )?language model)\b[^.!?\n]{{0,120}}{_NOT}"
-    r"|\bI (?:must|have to) (?:respectfully )?(?:decline|refuse)\b"
-    r"|\bI (?:respectfully )?decline\b|\b(?:against|violates?) my (?:guidelines|programming|policy)"
-    r"|\bsorry,? (?:but )?(?:that|this) (?:is|request is)? ?(?:not )?something I\b",
-    re.IGNORECASE,
-)
 _FENCE = re.compile(
     r"```.*?(?:```|\Z)|\\begin\{(\w+)\*?\}.*?(?:\\end\{\1\*?\}|\Z)|\[asy\].*?(?:\[/asy\]|\Z)"
     r"|\$\$.*?\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?(?:\\\]|\Z)|\\[A-Za-z]+",
@@ -65,9 +47,12 @@ _BY_CODE: Final = {code: name for name, code in NAMES.items()}
 
 
 def refusal(response: str) -> str:
-    """The words by which a response declines, "" where it does not."""
-    found = _REFUSAL.search(response.lstrip()[:OPENING_CHARS])
-    return found[0].strip() if found else ""
+    """The sentence by which a response declines, "" where it does not."""
+    if not refuses(response):
+        return ""
+    opening = response.strip()[:OPENING_CHARS]
+    sentences = re.split(r"(?<=[.!?])\s+|\n", opening)
+    return next((one for one in sentences if refuses(one)), sentences[0])[:120]
 
 
 def loop(response: str) -> str:

@@ -15,12 +15,12 @@ from data_prep.inspect_math import tables
 from eval import page
 from eval.calibrate import Gap, calibrate
 from eval.errors_classify import SHORT, Failure
-from eval.errors_rates import analyse, failures
 from eval.page_data import Evaluation
 from eval.page_draw import Plot, accuracies, rates
 from eval.page_items import items
 from eval.report_intervals import Bar
 from eval.report_text import duration, percent, plural
+from eval.summary import headline
 
 STYLES = ("report.css", "eval.css")
 SCRIPTS = ("eval_text.js", "eval_list.js", "eval_items.js")
@@ -56,20 +56,21 @@ def cells(*texts: object) -> list[Cell]:
 
 
 def render_evaluation(
-    evaluation: Evaluation, classes: Mapping[str, Sequence[Failure | None]] | None = None
+    evaluation: Evaluation,
+    found: Mapping[str, Sequence[Failure | None]],
+    analysed: Mapping[str, Any],
 ) -> str:
     """The whole page.
 
     Args:
         evaluation: what was measured.
-        classes: the class of each record, where they are known (a judge was asked, say).
+        found: the class of each record.
+        analysed: the content of errors.json.
     """
-    found = classes or {task: failures(records) for task, records in evaluation.tasks.items()}
     gaps = calibrate(evaluation, found)
     marks = {gap.task: gap.published for gap in gaps}
     results = evaluation.results
-    bars = [Bar(task, float(one["accuracy"]), *map(float, one["ci95"]))
-            for task, one in results.items()]  # fmt: skip
+    bars = [_bar(task, one) for task, one in results.items()]
     notes = [_note(one) for one in results.values()]
     verdict = _verdict(evaluation, gaps)
     return page.render(
@@ -83,8 +84,7 @@ def render_evaluation(
         has_published=bool(gaps),
         facts=_facts(evaluation),
         warnings=_warnings(evaluation),
-        failures=[_failed(task, records, found[task])
-                  for task, records in evaluation.tasks.items()],
+        failures=[_failed(task, one) for task, one in analysed["tasks"].items()],
         calibration=gaps,
         numbers=_numbers(results),
         settings=_settings(evaluation),
@@ -93,14 +93,21 @@ def render_evaluation(
     )  # fmt: skip
 
 
+def _bar(task: str, one: Mapping[str, Any]) -> Bar:
+    """What a task reports: its accuracy, or the rate that it is about."""
+    value, ends = headline(one)
+    low, high = ends or (0.0, 1.0)
+    return Bar(task, float(value or 0.0), float(low), float(high))
+
+
 def _verdict(evaluation: Evaluation, gaps: Sequence[Gap]) -> Verdict:
     results = evaluation.results
     if len(results) == 1:
         task, one = next(iter(results.items()))
-        headline = f"{percent(one['accuracy'])} on {task}"
+        title = f"{percent(_bar(task, one).value)} on {task}"
     else:
         mean = sum(float(one["accuracy"]) for one in results.values()) / len(results)
-        headline = f"{percent(mean)} on average over {len(results)} tasks"
+        title = f"{percent(mean)} right on average over {len(results)} tasks"
     off = [gap for gap in gaps if gap.state != "agrees"]
     n = sum(len(records) for records in evaluation.tasks.values())
     sentence = f"{plural(n, 'response')}."
@@ -113,7 +120,7 @@ def _verdict(evaluation: Evaluation, gaps: Sequence[Gap]) -> Verdict:
             sentence += f" {words.capitalize()} the published numbers: {told} points."
     worst = _dominant(evaluation)
     state = "unclear" if off else "better" if gaps else "none"
-    return Verdict(state, headline, f"{sentence}{worst}")
+    return Verdict(state, title, f"{sentence}{worst}")
 
 
 def _dominant(evaluation: Evaluation) -> str:
@@ -164,11 +171,8 @@ def _warnings(evaluation: Evaluation) -> list[str]:
     return found
 
 
-def _failed(
-    task: str, records: Sequence[Mapping[str, Any]], classes: Sequence[Failure | None]
-) -> dict[str, Any]:
+def _failed(task: str, one: Mapping[str, Any]) -> dict[str, Any]:
     """One task's card in the section on failures."""
-    one = analyse(records, classes)
     kinds = one["kinds"]
     bars = [Bar(kind["title"], kind["share"], *kind["ci95"]) for kind in kinds.values()]
     notes = [f"{kind['count']:,} of {one['n']:,}" for kind in kinds.values()]

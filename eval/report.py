@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conf.atomic import write_text
+from conf.atomic import write_json, write_text
 from conf.errors import boundary
 from eval.report_data import read_run
 
@@ -45,7 +45,7 @@ def write_evaluation(
     out: Path | None = None,
     classes: Mapping[str, Sequence[Failure | None]] | None = None,
 ) -> Path:
-    """Write the page of an evaluation and return its path.
+    """Write errors.json and the page of an evaluation; returns the page's path.
 
     Args:
         source: the evaluation's folder, or one records file.
@@ -55,11 +55,17 @@ def write_evaluation(
     Raises:
         EvaluationError: there is no such evaluation, or it is damaged.
     """
+    from eval.errors import analysis, classify_all
     from eval.page_data import read_evaluation
     from eval.page_evaluation import render_evaluation
 
-    target = out or (source if source.is_dir() else source.parent) / "report.html"
-    write_text(target, render_evaluation(read_evaluation(source), classes))
+    evaluation = read_evaluation(source)
+    folder = source if source.is_dir() else source.parent
+    seen = classes or classify_all(evaluation)
+    found = analysis(evaluation, seen)
+    write_json(folder / "errors.json", found)
+    target = out or folder / "report.html"
+    write_text(target, render_evaluation(evaluation, seen, found))
     return target
 
 

@@ -1,9 +1,10 @@
 """One model on a suite of tasks: the flow from declarations to an evaluation folder.
 
-In: a `SuiteSpec`. Out: `OUT/{evaluation.json, results.json, tasks/<task>/{records.jsonl,
-items.json}}`, and the content of results.json. Everything that can be wrong without a model in
-memory (tasks, data, graders, judge, baseline) is found first; the model is loaded once for all
-tasks, and only when a response is missing. The same command again generates only what is missing.
+In: a `SuiteSpec`. Out: `OUT/{evaluation.json, results.json, errors.json, report.html,
+tasks/<task>/{records.jsonl, items.json}}`, and the content of results.json. Everything that can be
+wrong without a model in memory (tasks, data, graders, judge, baseline) is found first; the model is
+loaded once for all tasks, and only when a response is missing. The same command again generates
+only what is missing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from eval.generate_render import resolve_model
 from eval.items import Item, choose, listed
 from eval.preference import with_baseline
 from eval.records import Record, model_fingerprint
+from eval.report import write_evaluation
 from eval.responses import Job, Pending, complete
 from eval.score import Result
 from eval.suite_spec import SuiteSpec
@@ -125,7 +127,7 @@ def write_results(
     installed: dict[str, str],
     warnings: Sequence[str],
 ) -> Result:
-    """Summarise each task's records and write results.json."""
+    """Summarise each task's records; write results.json, errors.json and the page."""
     tasks: dict[str, Result] = {}
     for one in pairs:
         tasks[one.task.name] = task_result(one.task, model, one.records, one.population)
@@ -143,6 +145,7 @@ def write_results(
         "warnings": list(warnings),
     }
     write_json(out / "results.json", results)
+    write_evaluation(out)
     return results
 
 

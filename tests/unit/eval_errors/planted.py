@@ -12,6 +12,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from eval.items import Item
 from eval.score import grade
 from rewards.registry import load_correctness
 
@@ -68,14 +69,14 @@ def _reward(name: str):
     return load_correctness(name)
 
 
-class _Item:
-    def __init__(self, gold, source):
-        self.ground_truth, self.data_source, self.extra_info = gold, source, {}
+def _item(index, prompt, gold, source):
+    chat = [{"role": "user", "content": prompt}]
+    return Item(index, f"{source}/{index}", chat, gold, source, {}, source)
 
 
 def record(index, prompt, gold, response, *, task="gsm8k", reward="math", finish="stop", **more):
     """A record as an evaluation writes it, graded."""
-    verdict = grade(_Item(gold, task), response, _reward(reward))
+    verdict = grade(_item(index, prompt, gold, task), response, _reward(reward))
     tokens = min(LIMIT, max(1, len(response) // 4))
     return {
         "key": f"{task}-{index}",

@@ -22,24 +22,23 @@ _SPEC.loader.exec_module(folders)
 
 def test_independent_responses_have_wilsons_interval():
     hits = [True] * 7 + [False] * 93
-    expected = wilson(7, 100)
-    assert share_interval(hits, list(range(100))) == (expected.low, expected.high)
+    assert share_interval(hits, list(range(100)), [None] * 100) == wilson(7, 100)
 
 
-def test_samples_that_agree_count_once():
-    """Ten equal samples of each of 20 items say as much as one of each: ρ = 1, deff = 10."""
-    hits = [i < 5 for i in range(20) for _ in range(10)]
-    groups = [i for i in range(20) for _ in range(10)]
-    expected = wilson(5, 20)
-    assert share_interval(hits, groups) == pytest.approx((expected.low, expected.high))
+def test_samples_that_agree_say_no_more_than_one():
+    """Ten equal samples of each of 40 items: about the interval of 40 responses, not of 400."""
+    items = [i for i in range(40) for _ in range(10)]
+    found = share_interval([i < 10 for i in items], items, [None] * 400)
+    one, all_ = wilson(10, 40), wilson(100, 400)
+    assert found.high - found.low > 1.8 * (all_.high - all_.low)
+    assert found.high - found.low == pytest.approx(one.high - one.low, rel=0.1)
 
 
-def test_samples_that_do_not_agree_count_in_full():
-    """Each item has the same number of hits: ρ ≤ 0, no design effect."""
-    hits = [s < 3 for _ in range(20) for s in range(10)]
-    groups = [i for i in range(20) for _ in range(10)]
-    expected = wilson(60, 200)
-    assert share_interval(hits, groups) == pytest.approx((expected.low, expected.high))
+def test_a_cluster_of_items_is_one_thing():
+    hits = [i // 10 < 5 for i in range(200)]
+    alone = share_interval(hits, list(range(200)), [None] * 200)
+    bound = share_interval(hits, list(range(200)), [i // 10 for i in range(200)])
+    assert bound.high - bound.low > 2 * (alone.high - alone.low)
 
 
 def test_the_analysis_counts_and_breaks_down():
