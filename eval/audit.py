@@ -104,7 +104,9 @@ def _rollout(record: Mapping[str, Any]) -> Rollout:
     """A record as `rewards` reads it, with the row's fields that a grader may want."""
     fields = {**(record.get("extra") or {}), "prompt": record.get("prompt")}
     where = f"{record.get('task')} {record.get('id', record.get('index'))}"
-    return rollout({**record, "extra_info": fields}, where)
+    # A record's label is its model's name; a rollout's is a person's word on its answer.
+    given = {key: value for key, value in record.items() if key != "label"}
+    return rollout({**given, "extra_info": fields}, where)
 
 
 def _rate(rate: ErrorRate) -> Json:

@@ -23,7 +23,7 @@ from eval.statistics_mean import codes, proportion
 
 Json = dict[str, Any]
 EXEMPLARS: Final = 3
-DOMINANT: Final = 0.2  # share of the failures from which on a class is worth a suggestion
+DOMINANT: Final = 0.15  # share of the failures from which on a class is worth a suggestion
 MOST_VALUES: Final = 24  # of a field in a breakdown; the rest is counted together
 LENGTH_BINS: Final = 4
 TEXT_CHARS: Final = 600
