@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Final
+from typing import Any, Final
 
 _FORMULA = re.compile(
-    r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\$\w])\$(?=[^\s$])([^$\n]{1,400}?)(?<=[^\s\\])\$(?!\d)",
+    r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\$\w])\$(?=[^\s$])([^$\n]{1,400}?)(?<=[^\s\\])\$(?!\d)"
+    r"|(\\begin\{(align\*?|aligned|gathered|[pbv]?matrix|cases|array)\}.+?\\end\{\6\})",
     re.DOTALL,
 )
 _TOKEN = re.compile(r"\\([A-Za-z]+|.)|(\d+(?:[.,]\d+)*)|([A-Za-z])|(\s+)|(.)", re.DOTALL)
@@ -40,15 +41,35 @@ _SIGNS: Final = _table(
     triangle 25b3 perp 22a5 parallel 2225 mid 2223 lfloor 230a rfloor 230b lceil 2308 rceil 2309
     langle 27e8 rangle 27e9 ldots 2026 dots 2026 cdots 22ef vdots 22ee degree b0 prime 2032
     star 22c6 ast 2217 bullet 2219 land 2227 lor 2228 neg ac therefore 2234
+    leqslant 2a7d geqslant 2a7e nmid 2224 Leftrightarrow 21d4 Longleftrightarrow 27fa
+    Longrightarrow 27f9 prec 227a searrow 2198 vee 2228 wedge 2227 odot 2299 oplus 2295 square 25a1
+    doteq 2250 diamond 22c4 bigcup 22c3 bigcap 22c2 dagger 2020 dotsb 22ef dotsm 22ef dotsc 2026
+    ll 226a gg 226b propto 221d backslash 5c
     lt 3c gt 3e vert 7c colon 3a % 25 $ 24 & 26 # 23 _ 5f { 7b } 7d | 2016"""
 )
 _SPACES: Final = {",": 0.17, ":": 0.22, ";": 0.28, "!": 0, " ": 0.25, "quad": 1, "qquad": 2}
 _NAMES: Final = frozenset(
     ("sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "lim", "max", "min", "gcd",
-     "lcm", "mod", "det", "dim")
+     "lcm", "mod", "det", "dim", "arcsin", "arccos", "arctan", "arg", "inf", "sup", "sinh", "cosh")
 )  # fmt: skip
 _TEXTS: Final = frozenset(
-    ("text", "mathrm", "textbf", "mathbf", "textit", "operatorname", "mbox", "mathbb", "mathcal")
+    (
+        "text",
+        "mathrm",
+        "textbf",
+        "mathbf",
+        "textit",
+        "operatorname",
+        "mbox",
+        "mathbb",
+        "mathcal",
+        "textnormal",
+        "boldsymbol",
+        "bold",
+        "mathfrak",
+        "emph",
+        "mathsf",
+    )
 )
 _SPACED: Final = frozenset(
     ("left", "right", "big", "Big", "bigg", "Bigg", "displaystyle", "limits", "nolimits")
@@ -56,7 +77,31 @@ _SPACED: Final = frozenset(
 _ENVIRONMENTS: Final = ("matrix", "pmatrix", "bmatrix", "vmatrix", "cases", "array", "aligned",
                         "align", "align*", "gathered")  # fmt: skip
 _FENCES: Final = {"pmatrix": "()", "bmatrix": "[]", "vmatrix": "||", "cases": "{"}
+_ACCENTS: Final = {
+    **dict.fromkeys(("overline", "bar"), "\u00af"),
+    "overleftrightarrow": "\u2194",
+    **dict.fromkeys(("vec", "overrightarrow"), "\u2192"),
+    **dict.fromkeys(("hat", "widehat"), "^"),
+}
 DEEPEST: Final = 40
+
+
+def tables() -> dict[str, Any]:
+    """What this translator knows, as plain data, for one that runs in a browser."""
+    return {
+        "formula": _FORMULA.pattern,
+        "token": _TOKEN.pattern,
+        "greek": _GREEK,
+        "signs": _SIGNS,
+        "spaces": _SPACES,
+        "names": sorted(_NAMES),
+        "texts": sorted(_TEXTS),
+        "spaced": sorted(_SPACED),
+        "environments": list(_ENVIRONMENTS),
+        "fences": _FENCES,
+        "accents": _ACCENTS,
+        "deepest": DEEPEST,
+    }
 
 
 class Unknown(ValueError):
@@ -166,11 +211,11 @@ class _Reader:
             return f"<msqrt>{self.argument()}</msqrt>"
         if name in ("boxed", "fbox"):
             return f"<mrow class='boxed'>{self.argument()}</mrow>"
-        if name in ("overline", "bar", "vec", "hat", "overrightarrow", "widehat"):
-            sign = {"vec": "\u2192", "overrightarrow": "\u2192", "hat": "^", "widehat": "^"}
-            return f"<mover>{self.argument()}<mo>{sign.get(name, chr(0xAF))}</mo></mover>"
+        if name in _ACCENTS:
+            return f"<mover>{self.argument()}<mo>{_ACCENTS[name]}</mo></mover>"
         if name in _TEXTS:
-            return f"<mtext>{html.escape(self.raw_group())}</mtext>"
+            words = self.raw_group().replace(" ", chr(0xA0))  # or the ends are trimmed
+            return f"<mtext>{html.escape(words)}</mtext>"
         if name in _SPACED:
             if name in ("left", "right") and self.peek() == ".":
                 self.take()
@@ -233,7 +278,7 @@ def with_maths(text: str) -> str:
     for found in _FORMULA.finditer(text):
         made.append(_with_boxes(text[last : found.start()]))
         formula = next(part for part in found.groups() if part is not None)
-        made.append(mathml(formula, block=found[1] is not None or found[2] is not None))
+        made.append(mathml(formula, block=any(found[i] is not None for i in (1, 2, 5))))
         last = found.end()
     made.append(_with_boxes(text[last:]))
     return "".join(made)

@@ -1,8 +1,8 @@
-"""Responses by vLLM: the one module of `eval` that loads a model.
+"""Responses by vLLM in this process: the one module of `eval` that loads a model.
 
-In: a model folder and chats. Out: an iterator of `Generation`, each as soon as it is finished, so
-that the caller can record it. Greedy, through the model's own chat template (the tokenizer's, as
-verl applies it in training). Nothing heavy is imported before it is needed; nothing is graded.
+In: a model folder and requests. Out: an iterator of `Generation`, each as soon as it is finished,
+so that the caller can record it. Prompts are rendered by `generate_render`. Nothing heavy is
+imported before it is needed; nothing is graded.
 
 On a CPU the engine runs in this process, with neither EngineCore nor worker process beside it:
 each of those imports torch and vLLM again, 20-30 s on 2 cores, while a further engine in a process
@@ -19,177 +19,114 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conf.errors import EvaluationError
+from eval.generate import EngineOptions, Generation, Request, Sampling
+from eval.generate_render import Renderer
 
-Chat = list[dict[str, str]]
 SMALL_MODEL_BYTES = 100_000_000  # below, a second thread costs more in waiting than it computes
 CPU_KV_CACHE_GB = 1.0
-HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 
 
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How vLLM runs; meanings and defaults are those of `eval.spec.EvalSpec`."""
-
-    device: str
-    dtype: str
-    max_num_seqs: int
-    kv_cache_gb: float | None
-    gpu_memory_utilization: float
-    enforce_eager: bool
-    threads: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One finished response.
-
-    Attributes:
-        position: place of its chat in the input.
-        response: the text, special tokens removed.
-        tokens: generated tokens, the end token included.
-        prompt_tokens: tokens of the rendered chat.
-        finish_reason: `stop`, or `length` when it was cut at `max_tokens`.
-        seconds: its share of the wall time: the time since the last responses were finished,
-            divided among those that finished together. The shares add up to the whole.
-    """
-
-    position: int
-    response: str
-    tokens: int
-    prompt_tokens: int
-    finish_reason: str
-    seconds: float
-
-
-def resolve_model(name: str) -> Path:
-    """The folder of a model: the one that is named, or the hub's, downloaded where needed.
-
-    Raises:
-        EvaluationError: no such folder, or neither the hub nor its cache gives it, or it is no
-            model with weights.
-    """
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        folder = _from_hub(name)
-    if not (folder / "config.json").is_file():
-        inside = [p.parent for p in sorted(folder.glob("**/config.json"))[:1]]
-        raise EvaluationError(
-            f"{name} is not a model folder: it has no config.json",
-            f"try {inside[0]}" if inside else "give a folder in Hugging Face's format",
-        )
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
-        raise EvaluationError(
-            f"{name} has a config.json and no weights (*.safetensors)",
-            "save them with the checkpoint (checkpoint.save_contents with hf_model), or merge its "
-            "shards: python -m verl.model_merger merge --help",
-        )
-    return folder
-
-
-def _from_hub(name: str) -> Path:
-    if name.startswith(("/", ".", "~")) or name.count("/") != 1:
-        raise EvaluationError(
-            f"no such model folder: {name}", "models.LABEL=FOLDER, or a hub id such as org/name"
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
-    except GatedRepoError as error:
-        raise EvaluationError(
-            f"model {name} is gated", "accept its terms on the hub and set HF_TOKEN"
-        ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise EvaluationError(
-            f"model {name} is neither a folder nor available from the hub "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})",
-            "check the name and the network, or give the folder of a downloaded model",
-        ) from error
-
-
-def generate(
-    folder: Path, chats: Sequence[Chat], max_tokens: int, options: EngineOptions
-) -> Iterator[Generation]:
-    """Answer each chat greedily; yields in the order of finishing.
+@contextmanager
+def open_vllm(
+    folder: Path,
+    options: EngineOptions,
+    first: Sequence[Request],
+    template_options: Mapping[str, Any],
+) -> Iterator[Vllm]:
+    """An engine for a model, shut down at the end.
 
     Args:
         folder: a model folder, from `resolve_model`.
-        chats: chats up to the model's turn.
-        max_tokens: most tokens of a response.
         options: how vLLM runs.
+        first: requests that are to come; they decide how long a text may grow.
+        template_options: handed to the chat template.
 
     Raises:
         EvaluationError: no chat template, a prompt too long for the model, another device than
             asked for, or an engine that does not start.
     """
-    tokenizer, prompts = _render(folder, chats, max_tokens)
-    with _engine(folder, max(map(len, prompts)) + max_tokens, options) as engine:
-        from vllm import SamplingParams
+    renderer = Renderer(folder, template_options)
+    with _engine(folder, renderer.longest(first), options) as engine:
+        yield Vllm(engine, renderer)
 
-        # Decoded below as verl does for its rewards; vLLM would drop a half character at the end.
-        sampling = SamplingParams(temperature=0.0, max_tokens=max_tokens, detokenize=False)
-        since = time.perf_counter()
-        for position, tokens in enumerate(prompts):
+
+class Vllm:
+    """A running engine."""
+
+    def __init__(self, engine: Any, renderer: Renderer) -> None:
+        self._engine, self._renderer = engine, renderer
+        self._asked = 0  # ids are never used twice, whatever an abandoned iteration left behind
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Generation]:
+        """Answer each request; yields in the order of finishing.
+
+        Raises:
+            EvaluationError: the engine died.
+        """
+        base, self._asked = self._asked, self._asked + len(requests)
+        since = start = time.perf_counter()
+        lengths = []
+        for position, request in enumerate(requests):
+            tokens = self._renderer.tokens(request.prompt)
+            lengths.append(len(tokens))
             prompt = {"type": "token", "prompt_token_ids": tokens}  # rendered: vLLM adds nothing
-            engine.add_request(str(position), prompt, sampling)
-        while engine.has_unfinished_requests():
-            finished = [output for output in engine.step() if output.finished]
+            self._engine.add_request(str(base + position), prompt, _parameters(request.sampling))
+        while self._engine.has_unfinished_requests():
+            finished = [output for output in self._step() if output.finished]
             if not finished:
                 continue
-            share = (time.perf_counter() - since) / len(finished)
-            since += share * len(finished)
+            now = time.perf_counter()
+            share, since = (now - since) / len(finished), now
             for output in finished:
                 answer = output.outputs[0]
-                position = int(output.request_id)
+                position = int(output.request_id) - base
+                if position < 0:
+                    continue  # of an iteration that was abandoned
+                stop = requests[position].sampling.stop
                 yield Generation(
                     position=position,
-                    response=tokenizer.decode(answer.token_ids, skip_special_tokens=True),
+                    # Decoded as verl does for its rewards; vLLM drops a half character at the end,
+                    # and cuts at a stopping text, which tokens do not.
+                    response=answer.text if stop else self._renderer.text(answer.token_ids),
                     tokens=len(answer.token_ids),
-                    prompt_tokens=len(prompts[position]),
+                    prompt_tokens=lengths[position],
                     finish_reason=str(answer.finish_reason),
                     seconds=share,
+                    latency=now - start,
                 )
 
+    def _step(self) -> Any:
+        try:
+            return self._engine.step()
+        except Exception as error:  # its own process died, out of memory, a kernel's failure …
+            reason = " ".join(str(error).split())
+            raise EvaluationError(
+                f"vLLM failed while generating: {type(error).__name__}: {reason:.300}",
+                "what was finished is recorded; the same command goes on from there, perhaps with "
+                "a smaller max_num_seqs=",
+            ) from error
 
-def _render(folder: Path, chats: Sequence[Chat], max_tokens: int) -> tuple[Any, list[list[int]]]:
-    """The tokenizer, and the token ids of each chat, up to where the model's turn begins."""
-    from transformers import AutoConfig, AutoTokenizer
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        config = AutoConfig.from_pretrained(folder).get_text_config()
-    except (OSError, ValueError, KeyError) as error:
-        raise EvaluationError(
-            f"cannot load tokenizer and configuration of {folder}: {str(error).splitlines()[0]}",
-            "give a folder that transformers can load",
-        ) from error
-    if not tokenizer.chat_template:
-        raise EvaluationError(
-            f"the tokenizer of {folder} has no chat template",
-            "use an instruct model, or save a chat_template with the tokenizer",
-        )
-    prompts = [
-        tokenizer.apply_chat_template(
-            chat, add_generation_prompt=True, tokenize=True, return_dict=False
-        )
-        for chat in chats
-    ]
-    longest, limit = max(map(len, prompts)), config.max_position_embeddings
-    if longest + max_tokens > limit:
-        raise EvaluationError(
-            f"the longest prompt has {longest} tokens and max_tokens is {max_tokens}, but {folder} "
-            f"reads {limit} in all",
-            f"max_tokens={limit - longest}" if longest < limit else "leave long prompts out",
-        )
-    return tokenizer, prompts
+def _parameters(sampling: Sampling) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        max_tokens=sampling.max_tokens,
+        stop=list(sampling.stop) or None,
+        seed=sampling.seed,
+        detokenize=bool(sampling.stop),
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
 
 
 @contextmanager
@@ -253,6 +190,7 @@ def _start(folder: Path, max_model_len: int, options: EngineOptions) -> Any:
         use_tqdm_on_load=False,
         # By class: vLLM's CPU platform turns the name "uni" into the multi-process one.
         distributed_executor_backend=UniProcExecutor if on_cpu else None,
+        tensor_parallel_size=options.tensor_parallel,
     )
     config = arguments.create_engine_config()
     return LLMEngine(

@@ -8,8 +8,9 @@ file that cannot be read is a `DataError`. Chat templates are the model's matter
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from conf.errors import DataError
 from rewards.registry import row_fields
 
 COLUMNS = ("prompt", "reward_model", "data_source")
+BREAKDOWNS = ("category", "difficulty", "level", "subject", "type", "language")  # of extra_info
+
+
+_PLAIN = (str, int, float, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,10 @@ class Item:
         data_source: the row's source, which a grader may read.
         extra_info: the row's other fields, those within `more` among them.
         stratum: value of the column that the sample is balanced over.
+        cluster: what it has in common with items that are not independent of it; None: nothing.
+        extra: what breakdowns need (level, subject, language …).
+        turns: what the user says turn by turn, where there are several.
+        golds: the gold answer of each turn, where they differ.
     """
 
     index: int
@@ -43,6 +52,15 @@ class Item:
     data_source: str
     extra_info: Mapping[str, Any]
     stratum: str
+    cluster: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    turns: tuple[str, ...] | None = None
+    golds: tuple[Any, ...] | None = None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What a grader may read of the row."""
+        return {"prompt": self.prompt, **self.extra_info, "data_source": self.data_source}
 
 
 def read_items(path: Path, strata: str = "data_source") -> list[Item]:
@@ -96,7 +114,12 @@ def _item(index: int, row: Mapping[str, Any], path: Path, strata: str) -> Item:
         ground_truth=reward_model["ground_truth"],
         data_source=str(row["data_source"]),
         extra_info=extra,
+<<<<<<< HEAD
         stratum=_stratum({**row, "extra_info": {**raw, **extra}}, strata, path),
+=======
+        stratum=_stratum(row, strata, path),
+        extra={name: extra[name] for name in BREAKDOWNS if isinstance(extra.get(name), _PLAIN)},
+>>>>>>> r5-view
     )
 
 
@@ -129,3 +152,24 @@ def choose(items: Sequence[Item], n: int, seed: int) -> list[Item]:
     generator = random.Random(seed)
     chosen = [i for name, k in places.items() for i in generator.sample(strata[name], k)]
     return sorted(chosen, key=lambda item: item.index)
+
+
+def listed(rows: Sequence[Item], chosen: Sequence[Item]) -> dict[str, Any]:
+    """What items.json says of a choice: the rows of each stratum, and the chosen items.
+
+    An item's `row` is what a grader may read of it beside prompt and answer, so that responses can
+    be graded again without the data.
+    """
+    return {
+        "population": dict(Counter(item.stratum for item in rows)),
+        "items": [
+            {
+                "index": item.index,
+                "id": item.id,
+                "stratum": item.stratum,
+                "cluster": item.cluster,
+                "row": dict(item.extra_info),
+            }
+            for item in chosen
+        ],
+    }

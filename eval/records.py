@@ -2,8 +2,8 @@
 
 In: a generation with its verdict. Out: `records-<label>.jsonl`, from which every number of
 results.json can be computed again. A `kill -9` leaves at most one torn last line, which resuming
-cuts off. A record belongs to its key: model files, prompt, sampling and row; lines with other keys
-are moved aside, never deleted. Nothing here generates or grades.
+cuts off. A record belongs to its key: model files, prompt, sampling, row and sample; lines with
+other keys are moved aside, never deleted. Nothing here generates or grades.
 """
 
 from __future__ import annotations
@@ -48,9 +48,12 @@ def model_fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
-def record_key(fingerprint: str, prompt: object, sampling: Mapping[str, Any], index: int) -> str:
+def record_key(
+    fingerprint: str, prompt: object, sampling: Mapping[str, Any], index: int, sample: int = 0
+) -> str:
     """Identity of one generation: the same key means the same response may be used again."""
-    identity = json.dumps([fingerprint, prompt, dict(sampling), index], sort_keys=True)
+    place = [sample] if sample else []  # the first sample's key is that of a single one
+    identity = json.dumps([fingerprint, prompt, dict(sampling), index, *place], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 

@@ -7,15 +7,9 @@ not `Markup` is made readable and escaped on its way into the page.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from eval import report_charts, report_intervals
+from eval import page, report_charts, report_intervals
 from eval.report_curves import is_sft, resumes, rl_charts, sft_charts
 from eval.report_data import RunRecord
 from eval.report_health import examine
@@ -29,21 +23,10 @@ from eval.report_records import (
     title,
 )
 from eval.report_samples import ROLLOUT_PAIRS, VALIDATION_PAIRS, compare
-from eval.report_text import MISSING, number, percent, readable
+from eval.report_text import MISSING, number, percent
 from eval.report_verdict import Verdict, judge
 
 CONFIG_CHARS = 200_000  # of a configuration shown; verl's whole tree has about 30,000
-
-
-def _hash(text: str) -> str:
-    """A content security policy's name for an inline style or script."""
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
-
-
-def _finish(value: Any) -> Any:
-    """Passes each value of the template, before it is escaped."""
-    return readable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _intervals(verdict: Verdict) -> dict[str, Any] | None:
@@ -65,24 +48,16 @@ def render(run: RunRecord, sft: RunRecord | None = None) -> str:
         run: the run that the report is about.
         sft: the SFT run that made its starting model, for the loss curves.
     """
-    templates = Environment(
-        loader=PackageLoader("eval", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finish,
-    )
-    folder = Path(__file__).parent / "templates"
-    style = (folder / "report.css").read_text(encoding="utf-8")
-    script = (folder / "report.js").read_text(encoding="utf-8")
     verdict = judge(run)
     validation = compare(run.folder / "validation", VALIDATION_PAIRS)
     rollouts = compare(run.folder / "rollouts", ROLLOUT_PAIRS)
     own_sft = is_sft(run)
     text = run.config_text
     hidden = max(0, len(text) - CONFIG_CHARS) if text is not None else 0
-    return templates.get_template("report.html").render(
+    return page.render(
+        "report.html",
+        ["report.css"],
+        ["report.js"],
         title=title(run),
         facts=facts(run),
         verdict=verdict,
@@ -109,10 +84,4 @@ def render(run: RunRecord, sft: RunRecord | None = None) -> str:
         draw=report_charts.draw,
         number=number,
         percent=percent,
-        style=Markup(style),
-        script=Markup(script),
-        policy=Markup(
-            f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-            "base-uri 'none'; form-action 'none'"
-        ),
     )

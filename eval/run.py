@@ -1,8 +1,10 @@
-"""`python -m eval.run out=DIR data=FILE.parquet models.before=A models.after=B reward=math …`.
+"""`python -m eval.run model=PATH_OR_HUB 'suite=[gsm8k,math500]' …`, or two models on one file.
 
-In: a specification as `key=value` words (`--help` lists them), `--spec FILE.json`, or both. Out:
-records-LABEL.jsonl, items.json and results.json in `out`, a table on stdout, progress on stderr.
-The same command again generates only what is missing. The work is in `eval.evaluate`.
+In: a specification as `key=value` words (`--help` lists them), `--spec FILE.json`, or both. With
+`suite`: a model on declared tasks (see `eval.suite`). With `data=FILE.parquet models.before=A
+models.after=B reward=math`: one or two models on one file of rows (see `eval.evaluate`). Out:
+records, items.json and results.json in `out`, a table on stdout, progress on stderr. The same
+command again generates only what is missing.
 """
 
 from __future__ import annotations
@@ -12,11 +14,21 @@ import sys
 from types import FrameType
 
 from conf.errors import EXIT_TERMINATED, boundary
+from eval import suite_spec
 from eval.spec import USAGE, help_text, parse
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(EXIT_TERMINATED)  # unwinds, so that vLLM's processes are stopped too
+
+
+def _help(*, whole: bool) -> None:
+    if not whole:
+        print(f"{suite_spec.USAGE}\n{USAGE}\npython -m eval.run --help lists the keys and tasks")
+        raise SystemExit(2)
+    print(help_text(suite_spec.SuiteSpec, suite_spec.USAGE))
+    print(f"\ntasks: {', '.join(suite_spec.names())}\n\n{help_text()}")
+    raise SystemExit(0)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,15 +38,20 @@ def main(arguments: list[str] | None = None) -> None:
     with boundary(debug=debug):
         words = [word for word in words if word != "--debug"]
         if not words or "-h" in words or "--help" in words:
-            print(help_text() if words else f"{USAGE}\npython -m eval.run --help lists the keys")
-            raise SystemExit(0 if words else 2)
-        spec = parse(words)
+            _help(whole=bool(words))
         signal.signal(signal.SIGTERM, _terminate)
+        if suite_spec.is_suite(words):
+            suite = suite_spec.parse_suite(words)
+            from eval.suite import evaluate_suite  # only once the words are good
+            from eval.summary import suite_table
+
+            print(f"{suite_table(evaluate_suite(suite))}\n→ {suite.folder}/results.json")
+            return
+        spec = parse(words)
         from eval.evaluate import evaluate  # scipy and pyarrow: only once the words are good
         from eval.summary import table
 
-        results = evaluate(spec)
-        print(f"{table(results)}\n→ {spec.out}/results.json")
+        print(f"{table(evaluate(spec))}\n→ {spec.out}/results.json")
 
 
 if __name__ == "__main__":

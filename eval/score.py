@@ -9,32 +9,39 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
 
 from conf.errors import EvaluationError
+from eval import paired
+from eval.answers import (
+    ACCURACY,
+    Answered,
+    answered,
+    clusters_of,
+    shares,
+    status_of,
+    strata_of,
+    weights_of,
+)
 from eval.items import Item
 from eval.records import Record
-from eval.statistics import (
-    ALPHA,
-    POWER,
-    Interval,
-    Paired,
-    mcnemar_exact,
-    minimum_detectable_effect,
-    paired_difference,
-    wilson,
-)
+from eval.statistics import ALPHA, POWER, Paired, minimum_detectable_effect, wilson
+from eval.statistics_mean import proportion
+from eval.statistics_samples import RESAMPLES, maj_at_k, pass_at_k, spread_interval
 from rewards.registry import Reward
-from rewards.verdict import BROKEN
 
 Result = dict[str, Any]
+FEW_ITEMS: Final = 200  # below, intervals are wide: 0.5 ± 0.07 at n = 200
+DISCORDANCE: Final = 0.2  # assumed where there is no second model: as two close models on GSM8K
+SEED: Final = 1
 
 
 def grade(item: Item, response: str, reward: Reward) -> Record:
     """The verdict on a response, as a record holds it; numbers that are not finite become None."""
-    row = {**item.extra_info, "data_source": item.data_source}
-    verdict = reward.judge(response, item.ground_truth, row)
+    verdict = reward.judge(response, item.ground_truth, item.row)
     return {
         "status": verdict.status,
         "score": verdict.score if math.isfinite(verdict.score) else None,
@@ -45,57 +52,162 @@ def grade(item: Item, response: str, reward: Reward) -> Record:
     }
 
 
-def _status(record: Record) -> str:
-    return str(record["verdict"]["status"])
+def summarise(
+    label: str,
+    model: str,
+    fingerprint: str,
+    records: Sequence[Record],
+    *,
+    metric: str = ACCURACY,
+    population: Mapping[str, int] | None = None,
+    seed: int = SEED,
+) -> Result:
+    """One model's results on one task; each number can be computed again from the records.
 
+    `n_items` counts the items with a judged sample, `n` the judged samples, `broken` the samples
+    whose verifier or gold answer failed. `accuracy` is the mean over items of the share of an
+    item's samples that are right, which with one sample an item is `correct`/`n`. `seconds` sums
+    the records' shares of generation time, without start-up. `mde` is the smallest change that a
+    comparison on as many items would see with 80% power: `paired` with another model on the same
+    items (at an assumed discordance), `unpaired` with one on other items.
 
-def _right(record: Record) -> bool:
-    return _status(record) == "correct"
-
-
-def _judged(record: Record) -> bool:
-    return _status(record) not in BROKEN
-
-
-def summarise(label: str, model: str, fingerprint: str, records: Sequence[Record]) -> Result:
-    """One model's results; each number can be computed again from the records.
-
-    `n` counts the judged items, `broken` those whose verifier or gold answer failed; `accuracy`
-    is `correct`/`n`, with its Wilson interval. `seconds` sums the records' shares of generation
-    time, without start-up.
+    Args:
+        label: the model's label, for messages.
+        model: the name it was given.
+        fingerprint: of its files.
+        records: its records on the task.
+        metric: `accuracy`, or a name under which the verdicts' `acc` are averaged.
+        population: rows of each stratum in the whole set, when the items are a sample of it.
+        seed: of resampling.
 
     Raises:
         EvaluationError: no verdict says anything of the model.
     """
-    judged = [record for record in records if _judged(record)]
-    if not judged:
+    items = answered(records, metric)
+    if not items:
         why = records[0]["verdict"]["detail"] if records else "no records"
         raise EvaluationError(
             f"{label}: the grader failed on all {len(records)} responses: {why}",
             "try it alone: python -m rewards.check",
         )
-    correct = sum(map(_right, judged))
-    interval = wilson(correct, len(judged))
+    judged = sum(len(item.values) for item in items)
+    correct = sum(status_of(record) == "correct" for item in items for record in item.records)
+    clusters = clusters_of(items)
+    weights = weights_of(items, population)
+    estimate = proportion(
+        shares(items), clusters, weights=weights, strata=strata_of(items), draws=judged
+    )
+    samples = max(len(item.values) for item in items)
     tokens = sum(record["tokens"] for record in records)
     seconds = sum(record["seconds"] for record in records)
     truncated = sum(record["finish_reason"] == "length" for record in records)
+    pass_at, maj_at = _at_k(items, samples, metric, seed)
     return {
         "model": model,
         "fingerprint": fingerprint,
-        "n": len(judged),
+        "n": judged,
+        "n_items": len(items),
+        "samples": samples,
+        "clusters": None if clusters is None else int(np.unique(clusters).size),
         "correct": correct,
-        "accuracy": correct / len(judged),
-        "ci95": [interval.low, interval.high],
-        "method": "wilson",
-        "status": dict(Counter(map(_status, records)).most_common()),
-        "broken": len(records) - len(judged),
+        "accuracy": estimate.value,
+        "ci95": [estimate.interval.low, estimate.interval.high],
+        "method": estimate.method,
+        "weighted": weights is not None,
+        "status": dict(Counter(map(status_of, records)).most_common()),
+        "broken": len(records) - judged,
         "truncated": truncated,
         "truncation_share": truncated / len(records),
         "tokens": tokens,
         "mean_tokens": tokens / len(records),
         "seconds": seconds,
         "tokens_per_second": tokens / seconds if seconds > 0 else None,
+        "pass_at_k": pass_at,
+        "maj_at_k": maj_at,
+        "mde": _mde(estimate.effective_n, estimate.value),
+        "strata": _strata(items),
+        "warnings": _warnings(items, len(records) - judged, samples),
     }
+
+
+def _at_k(items: Sequence[Answered], samples: int, metric: str, seed: int) -> tuple[Result, Result]:
+    """pass@k and maj@k for powers of two up to the samples, with cluster-bootstrap intervals.
+
+    Over the items that have that many judged samples.
+    """
+    passed: Result = {}
+    voted: Result = {}
+    if samples < 2 or metric != ACCURACY:
+        return passed, voted
+    generator = np.random.default_rng(seed)
+    ks = sorted({2**power for power in range(samples.bit_length())} | {samples})
+    for k in [k for k in ks if k <= samples]:
+        enough = [item for item in items if len(item.values) >= k]
+        clusters = clusters_of(enough)
+        counts = [(sum(item.values), len(item.values)) for item in enough]
+        passing = pass_at_k([c for c, _ in counts], [n for _, n in counts], k)
+        votes = [
+            maj_at_k([str(r["verdict"]["pred"]) for r in item.records], item.values, k, generator)
+            for item in enough
+        ]
+        for found, values in ((passed, passing), (voted, np.array(votes))):
+            interval, method = spread_interval(values, clusters, seed=seed, resamples=RESAMPLES)
+            found[str(k)] = {
+                "value": float(values.mean()),
+                "ci95": [interval.low, interval.high],
+                "method": method,
+                "n_items": len(enough),
+            }
+    return passed, voted
+
+
+def _mde(effective_n: float, accuracy: float) -> Result:
+    """What a comparison on this many independent items would see with 80% power.
+
+    Unpaired: (z_0.975 + z_0.8)·√(2p(1−p)/n), p at least one item away from 0 and 1.
+    """
+    pairs = max(int(effective_n), 1)
+    found = minimum_detectable_effect(pairs, DISCORDANCE)
+    share = min(max(accuracy, 1 / (pairs + 1)), 1 - 1 / (pairs + 1))
+    unpaired = 2.8016 * math.sqrt(2 * share * (1 - share) / pairs)
+    return {
+        "paired": found if math.isfinite(found) else None,
+        "unpaired": unpaired if unpaired < 1 else None,
+        "discordance": DISCORDANCE,
+        "power": POWER,
+    }
+
+
+def _strata(items: Sequence[Answered]) -> Result:
+    """Accuracy of each stratum; none when there is one."""
+    groups: dict[str, list[Answered]] = {}
+    for item in items:
+        groups.setdefault(item.stratum, []).append(item)
+    if len(groups) < 2:
+        return {}
+    found = {}
+    for name in sorted(groups):
+        members = groups[name]
+        draws = sum(len(item.values) for item in members)
+        estimate = proportion(shares(members), clusters_of(members), draws=draws)
+        found[name] = {
+            "n_items": len(members),
+            "accuracy": estimate.value,
+            "ci95": [estimate.interval.low, estimate.interval.high],
+        }
+    return found
+
+
+def _warnings(items: Sequence[Answered], broken: int, samples: int) -> list[str]:
+    found = []
+    if len(items) < FEW_ITEMS:
+        found.append(f"n = {len(items)} is below {FEW_ITEMS}: the interval is wide")
+    if broken:
+        found.append(f"the grader failed on {broken} responses; they are left out")
+    fewer = sum(len(item.values) < samples for item in items)
+    if fewer:
+        found.append(f"{fewer} items have fewer than {samples} judged samples")
+    return found
 
 
 def compare(
@@ -103,42 +215,45 @@ def compare(
 ) -> Result:
     """The verdict on two models, paired by row over the items that were judged for both.
 
-    `improved` or `regressed` when the exact McNemar test rejects at 5%, else `no detectable
-    change`, with the difference that would have been seen with 80% power at this discordance.
+    `improved` or `regressed` when the test rejects at 5% (exact McNemar; with clusters or several
+    samples the sign-flip test of `eval.paired`), else `no detectable change`, with the difference
+    that would have been seen with 80% power at this discordance. With several samples an item
+    counts as right in the table when most of its samples are.
 
     Raises:
         EvaluationError: no item was judged for both.
     """
-    by_row = {record["index"]: record for record in base if _judged(record)}
+    by_row = {item.first["index"]: item for item in answered(base)}
     pairs = [
-        (by_row[record["index"]], record)
-        for record in tuned
-        if _judged(record) and record["index"] in by_row
+        (by_row[item.first["index"]], item)
+        for item in answered(tuned)
+        if item.first["index"] in by_row
     ]
     if not pairs:
         raise EvaluationError(
             f"{base_label} and {tuned_label} have no judged item in common",
             "python -m rewards.check",
         )
-    cells = Counter((_right(left), _right(right)) for left, right in pairs)
-    table = Paired(
+    left, right = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    draws = sum(min(len(a.values), len(b.values)) for a, b in pairs)
+    change = paired.compare_items(
+        shares(left), shares(right), clusters_of(left), draws=draws, resamples=0
+    )
+    cells = Counter((a.share > 0.5, b.share > 0.5) for a, b in pairs)
+    table = change.table or Paired(
         both_right=cells[True, True],
         only_base=cells[True, False],
         only_tuned=cells[False, True],
         both_wrong=cells[False, False],
     )
-    p_value = mcnemar_exact(table.only_base, table.only_tuned)
-    interval = paired_difference(table)
-    detectable = minimum_detectable_effect(table.n, table.discordant / table.n)
-    word = "no detectable change"
-    if p_value < ALPHA:
-        word = "improved" if table.difference > 0 else "regressed"
     overlap = wilson(table.both_right + table.only_base, table.n).overlaps(
         wilson(table.both_right + table.only_tuned, table.n)
     )
+    detectable = change.detectable()
     return {
-        "verdict": word,
-        "line": _line(word, table, p_value, interval, detectable, overlap),
+        "verdict": change.word(),
+        "line": f"{paired.line(change)}, {table.only_tuned} gained, {table.only_base} lost; "
+        f"the two 95% intervals {'overlap' if overlap else 'do not overlap'}",
         "base": base_label,
         "tuned": tuned_label,
         "n": table.n,
@@ -147,33 +262,13 @@ def compare(
         "only_tuned": table.only_tuned,
         "both_wrong": table.both_wrong,
         "discordant": table.discordant,
-        "p_value": p_value,
-        "test": "mcnemar-exact",
+        "p_value": change.p_value,
+        "test": change.test,
         "alpha": ALPHA,
-        "difference": table.difference,
-        "difference_ci95": [interval.low, interval.high],
-        "difference_method": "newcombe-10",
+        "difference": change.difference,
+        "difference_ci95": [change.interval.low, change.interval.high],
+        "difference_method": change.interval_method,
         "detectable": detectable if math.isfinite(detectable) else None,
         "power": POWER,
         "intervals_overlap": overlap,
     }
-
-
-def _line(
-    word: str,
-    table: Paired,
-    p_value: float,
-    interval: Interval,
-    detectable: float,
-    overlap: bool,
-) -> str:
-    """The verdict in one line, in percentage points."""
-    p = f"p = {p_value:.2g}" if p_value >= 1e-4 else "p < 0.0001"
-    seen = f"≥ {100 * detectable:.1f} points" if math.isfinite(detectable) else "nothing at this n"
-    could = f" (could have seen {seen})" if p_value >= ALPHA else ""
-    return (
-        f"{word}{could}: {100 * table.difference:+.1f} points "
-        f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}], {p}, n = {table.n}, "
-        f"{table.only_tuned} gained, {table.only_base} lost; "
-        f"the two 95% intervals {'overlap' if overlap else 'do not overlap'}"
-    )

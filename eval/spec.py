@@ -1,8 +1,9 @@
-"""What to evaluate and how: the typed specification of `eval.run`, and its `key=value` reader.
+"""Models on one file of rows: the typed specification, and the `key=value` reader of `eval.run`.
 
 In: words such as `n=500` or `models.after=PATH`, or a JSON file. Out: an `EvalSpec` that is
 checked, or a `ConfigError` that names the nearest key. Each field's default, range and meaning
-stand here once, and `--help` prints them. It opens no model and no data.
+stand here once, and `--help` prints them. It opens no model and no data. A model on a suite of
+tasks is `eval.suite_spec`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from types import UnionType
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from conf.errors import ConfigError
+from eval.generate import EngineOptions
 
 LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RESERVED: Final = ("data", "sampling", "verdict", "versions", "warnings")  # results.json's own keys
-MAPPINGS: Final = ("models", "reward_options")
 USAGE: Final = (
     "usage: python -m eval.run out=DIR data=FILE.parquet models.LABEL=MODEL [models.LABEL=MODEL] "
     "reward=NAME [key=value …] [--spec FILE.json] [--debug]"
@@ -28,34 +30,11 @@ USAGE: Final = (
 Text = Annotated[str, Field(min_length=1)]
 
 
-class EvalSpec(BaseModel):
-    """An evaluation of one model or two; each field's description is its documentation."""
+class EngineSpec(BaseModel):
+    """How vLLM runs; each field's description is its documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    out: Text = Field(description="folder for records-LABEL.jsonl, items.json and results.json")
-    data: Text = Field(description="Parquet file of RL rows, as data_prep writes them")
-    models: dict[str, Text] = Field(
-        min_length=1,
-        max_length=2,
-        description="models.LABEL=folder or hub id; of two, the second is compared with the first",
-    )
-    reward: Text = Field(
-        description="grader: a name, path/to/file.py:function or package.module:function"
-    )
-    reward_options: dict[str, Any] = Field(
-        default={}, description="reward_options.NAME=value, given to the grader"
-    )
-    n: int = Field(
-        default=500, ge=1, description="items, a seeded stratified sample; all when there are fewer"
-    )
-    seed: int = Field(default=1, ge=0, description="of the choice of items")
-    strata: Text = Field(
-        default="data_source", description="column the sample is balanced over, dots for parts"
-    )
-    max_tokens: int = Field(
-        default=512, ge=1, description="most tokens of a response; decoding is greedy"
-    )
     device: Text = Field(
         default="auto", description="auto, or the device that vLLM must run on (checked)"
     )
@@ -80,6 +59,41 @@ class EvalSpec(BaseModel):
         description="CPU threads; null: 1 for models below 100 MB, else torch's own number",
     )
 
+    def engine(self, tensor_parallel: int = 1) -> EngineOptions:
+        """These fields as the back end takes them."""
+        names = (*EngineSpec.model_fields,)
+        return EngineOptions(
+            **{name: getattr(self, name) for name in names}, tensor_parallel=tensor_parallel
+        )
+
+
+class EvalSpec(EngineSpec):
+    """An evaluation of one model or two; each field's description is its documentation."""
+
+    out: Text = Field(description="folder for records-LABEL.jsonl, items.json and results.json")
+    data: Text = Field(description="Parquet file of RL rows, as data_prep writes them")
+    models: dict[str, Text] = Field(
+        min_length=1,
+        max_length=2,
+        description="models.LABEL=folder or hub id; of two, the second is compared with the first",
+    )
+    reward: Text = Field(
+        description="grader: a name, path/to/file.py:function or package.module:function"
+    )
+    reward_options: dict[str, Any] = Field(
+        default={}, description="reward_options.NAME=value, given to the grader"
+    )
+    n: int = Field(
+        default=500, ge=1, description="items, a seeded stratified sample; all when there are fewer"
+    )
+    seed: int = Field(default=1, ge=0, description="of the choice of items")
+    strata: Text = Field(
+        default="data_source", description="column the sample is balanced over, dots for parts"
+    )
+    max_tokens: int = Field(
+        default=512, ge=1, description="most tokens of a response; decoding is greedy"
+    )
+
     @field_validator("models")
     @classmethod
     def _labels(cls, models: dict[str, str]) -> dict[str, str]:
@@ -92,21 +106,28 @@ class EvalSpec(BaseModel):
         return models
 
 
-def help_text() -> str:
+def help_text(spec: type[BaseModel] = EvalSpec, usage: str = USAGE) -> str:
     """The usage message: one line a key, with its default and its meaning."""
-    lines = [USAGE, ""]
-    for name, item in EvalSpec.model_fields.items():
-        default = "needed" if item.is_required() else json.dumps(item.default)
+    lines = [usage, ""]
+    fields = sorted(spec.model_fields, key=lambda name: name in EngineSpec.model_fields)
+    for name in fields:  # the engine's own last
+        item = spec.model_fields[name]
+        default = (
+            "needed"
+            if item.is_required()
+            else json.dumps(item.get_default(call_default_factory=True))
+        )
         lines.append(f"  {name:<23}{default:<14}{item.description}")
     return "\n".join(lines)
 
 
-def parse(words: list[str]) -> EvalSpec:
-    """Read `key=value` words; `--spec FILE.json` gives values that the words override.
+def read_words(words: Sequence[str], spec: type[BaseModel]) -> dict[str, Any]:
+    """`key=value` words as a mapping; `--spec FILE.json` gives values that the words override.
+
+    A dot goes into a field that is a mapping, or a mapping of mappings (`set.gsm8k.n=3`).
 
     Raises:
-        ConfigError: a word that is no `key=value`, an unknown key, a value of another type or out
-            of range, or a key that is needed and missing.
+        ConfigError: a word that is no `key=value`, or a file that cannot be read.
     """
     values: dict[str, Any] = {}
     rest = list(words)
@@ -119,12 +140,29 @@ def parse(words: list[str]) -> EvalSpec:
         if not found:
             raise ConfigError(f"got {word!r}, need key=value", "python -m eval.run --help")
         group, dot, name = key.partition(".")
-        if dot and group in MAPPINGS:
-            inner = text if group == "models" else _scalar(text)
-            values[group] = {**values.get(group, {}), name: inner}
+        kinds = _kinds(spec, group)
+        if dot and kinds & {"dict", "texts", "deep"}:
+            into = values[group] if isinstance(values.get(group), dict) else {}
+            inner = text if "texts" in kinds else _scalar(text)
+            first, deeper, last = name.partition(".")
+            if deeper and "deep" in kinds:
+                name, inner = first, {**into.get(first, {}), last: inner}
+            values[group] = {**into, name: inner}
+        elif "list" in kinds:
+            values[key] = _texts(text)
         else:
-            values[key] = text if key in EvalSpec.model_fields and _is_text(key) else _scalar(text)
-    return check(values)
+            values[key] = text if "str" in kinds else _scalar(text)
+    return values
+
+
+def parse(words: Sequence[str]) -> EvalSpec:
+    """Read the words of an evaluation of one file of rows.
+
+    Raises:
+        ConfigError: a word that is no `key=value`, an unknown key, a value of another type or out
+            of range, or a key that is needed and missing.
+    """
+    return check(read_words(words, EvalSpec))
 
 
 def check(values: Mapping[str, Any]) -> EvalSpec:
@@ -133,20 +171,32 @@ def check(values: Mapping[str, Any]) -> EvalSpec:
     Raises:
         ConfigError: see `parse`.
     """
+    return checked(values, EvalSpec, ("models.before", "models.after"))
+
+
+Spec = TypeVar("Spec", bound=BaseModel)
+
+
+def checked(values: Mapping[str, Any], spec: type[Spec], also: Sequence[str] = ()) -> Spec:
+    """A specification of any kind from a plain mapping.
+
+    Raises:
+        ConfigError: see `parse`.
+    """
     for key in values:
-        if key not in EvalSpec.model_fields:
-            names = [*EvalSpec.model_fields, "models.before", "models.after"]
+        if key not in spec.model_fields:
+            names = [*spec.model_fields, *also]
             close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
             fix = f"did you mean {close[0]}=…?" if close else "python -m eval.run --help"
             raise ConfigError(f"unknown key {key!r}", fix)
     try:
-        return EvalSpec(**values)
+        return spec(**values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         word = "models.LABEL=MODEL" if key == "models" else f"{key}=…"
         if first["type"] == "missing":
-            meaning = EvalSpec.model_fields[key].description
+            meaning = spec.model_fields[key].description
             raise ConfigError(f"{key} is missing: {meaning}", f"give {word}") from error
         if first["type"] == "value_error":  # one of our own validators, which says what it got
             raise ConfigError(f"{key}: {first['ctx']['error']}", f"give {word}") from error
@@ -154,9 +204,35 @@ def check(values: Mapping[str, Any]) -> EvalSpec:
         raise ConfigError(f"{key}: {first['msg']}, got {got}", f"give {word}") from error
 
 
-def _is_text(key: str) -> bool:
-    """Whether a field is text, so that `out=7` names a folder."""
-    return EvalSpec.model_fields[key].annotation is str
+def _kinds(spec: type[BaseModel], key: str) -> set[str]:
+    """What a field takes, as `_named` says it: `out=7` names a folder. Empty: anything."""
+    if key not in spec.model_fields:
+        return set()
+    told = spec.model_fields[key].annotation
+    return {_named(one) for one in (get_args(told) if _named(told) == "union" else (told,))}
+
+
+def _named(told: Any) -> str:
+    """`str`, `list`, `dict` of anything, `texts` (a dict of str), `deep` (of dicts), `union`."""
+    if get_origin(told) is Annotated:
+        told = get_args(told)[0]
+    if told is str:
+        return "str"
+    origin = get_origin(told)
+    if origin in (Union, UnionType):
+        return "union"
+    if origin is dict:
+        return {"str": "texts", "dict": "deep"}.get(_named(get_args(told)[1]), "dict")
+    return "list" if origin is list else ""
+
+
+def _texts(text: str) -> list[str]:
+    """`[a,b]`, `a,b` or JSON as a list of texts."""
+    found = _scalar(text)
+    if isinstance(found, list):
+        return [str(item) for item in found]
+    inner = text.strip().removeprefix("[").removesuffix("]")
+    return [item.strip().strip("'\"") for item in inner.split(",") if item.strip()]
 
 
 def _scalar(text: str) -> Any:

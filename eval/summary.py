@@ -57,3 +57,42 @@ def _aligned(rows: list[list[str]]) -> list[str]:
         cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
         out.append("  ".join(cells).rstrip())
     return out
+
+
+def suite_table(results: Mapping[str, Any]) -> str:
+    """The summary of an evaluation of a suite: a line a task, then what to be careful about."""
+    rows = [["task", "metric", "value", "95% interval", "n", "samples", "no verdict", "cut",
+             "tokens", "tok/s"]]  # fmt: skip
+    warnings = list(results["warnings"])
+    for name, one in results["tasks"].items():
+        value, limits = headline(one)
+        speed = one["tokens_per_second"]
+        rows.append(
+            [
+                name,
+                one["metric"],
+                "–" if value is None else f"{100 * value:.1f}%",
+                "–" if limits is None else f"[{100 * limits[0]:.1f}, {100 * limits[1]:.1f}]",
+                str(one["n_items"]),
+                str(one["samples"]),
+                str(one["broken"]),
+                f"{100 * one['truncation_share']:.1f}%",
+                f"{one['mean_tokens']:.1f}",
+                "–" if speed is None else f"{speed:,.0f}",
+            ]
+        )
+        if "length_controlled" in one:
+            told = one["length_controlled"]
+            low, high = told["ci95"]
+            rows.append(["", "length-controlled", f"{100 * told['value']:.1f}%",
+                         f"[{100 * low:.1f}, {100 * high:.1f}]", *[""] * 6])  # fmt: skip
+        warnings += [f"{name}: {text}" for text in one["warnings"]]
+    model = results["model"]
+    lines = [f"{model['label']}: {model['name']}", "", *_aligned(rows)]
+    return "\n".join([*lines, *(f"warning: {text}" for text in warnings)])
+
+
+def headline(one: Mapping[str, Any]) -> tuple[float | None, list[float] | None]:
+    """The value that a task reports, with its interval: its rate where it has one."""
+    told = one["rate"] if "rate" in one else {"value": one["accuracy"], "ci95": one["ci95"]}
+    return told["value"], told["ci95"]

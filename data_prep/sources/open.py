@@ -162,13 +162,20 @@ def _rows(
     declared: Declaration, kind: Kind, places: Mapping[Split, list[Path] | None]
 ) -> Iterator[Row | Drop]:
     for split, files in places.items():
-        for index, (where, raw) in enumerate(_raw(declared, split, files)):
+        for index, (where, raw) in enumerate(raw_rows(declared, split, files)):
             yield convert(declared, kind, raw, split=split, index=index, where=where)
 
 
-def _raw(
+def raw_rows(
     declared: Declaration, split: Split, files: list[Path] | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The raw rows of one split with their places, before anything is made of them.
+
+    Args:
+        declared: the source.
+        split: which one.
+        files: as `source_files` gives them; None: the hub.
+    """
     if files is not None:
         for path in files:
             yield from read_rows(path)

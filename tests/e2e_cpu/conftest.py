@@ -11,8 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+<<<<<<< HEAD
 import signal
 import socket
+=======
+import shutil
+>>>>>>> r5-view
 import subprocess
 import sys
 import time
@@ -27,6 +31,7 @@ from conf.runs import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 600.0
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 RECIPE = "arithmetic"
 # The smallest run that still passes through every part: 8 prompts, 4 responses each.
 SMALL = {
@@ -113,6 +118,34 @@ def folder_of(overrides: Sequence[str], job: str, cwd: Path) -> Path:
     given = dict(override.lstrip("+").split("=", 1) for override in overrides)
     root = cwd / given.get("run.root", "runs")
     return RunFolder.locate(root, Path(given["recipe"]).name, given.get("run.name", job))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A browser's path."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.fail("this test needs chromium: apt-get update && apt-get install -y chromium")
+    return found
+
+
+Browse = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture
+def browse(chromium: str, tmp_path: Path) -> Browse:
+    """Open a page headless; returns the process' output (the DOM with --dump-dom)."""
+
+    def run(page: Path, *flags: str) -> subprocess.CompletedProcess[bytes]:
+        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                   "--disable-background-networking", "--disable-dev-shm-usage",
+                   "--hide-scrollbars", "--enable-logging=stderr",
+                   f"--user-data-dir={tmp_path / 'profile'}", *flags, page.as_uri()]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
+        return done
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 1. Greedy texts equal those of transformers, for a model with tied and one with untied embeddings,
    though both were evaluated one after the other in one process.
-2. After a `kill -9` in the middle, the same command ends with the same set of records as an
+2. After two times `kill -9` in the middle, the same command ends with the same records as an
    evaluation that nobody disturbed, and generates only what was missing.
-3. When all is recorded, another grader is applied without loading a model.
+3. A suite of tasks gives the texts that a file of the same rows gave; sampled ones are the same
+   again; two replicas under Ray give the same ones too (in the full run).
+4. When all is recorded, another grader is applied without loading a model.
 """
 
 from __future__ import annotations
@@ -189,16 +191,20 @@ def test_results_can_be_computed_again_from_the_records(world: World) -> None:
 def test_a_killed_evaluation_resumes_to_the_same_records(world: World) -> None:
     spec = world.spec("killed", "tied")
     path = world.root / "killed" / "records-tied.jsonl"
-    run = world.start(spec)
-    deadline = time.monotonic() + 300
-    while not (path.is_file() and len(read_records(path)) >= 4):
-        assert run.poll() is None, run.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    os.kill(run.pid, signal.SIGKILL)
-    run.communicate(timeout=30)  # both pipes closed: no child of it holds them
-    survived = read_records(path)
-    assert 4 <= len(survived) < N
+    survived: list[dict[str, Any]] = []
+    for more in (4, 12):
+        run = world.start(spec)
+        wanted = len(survived) + more
+        deadline = time.monotonic() + 300
+        while not (path.is_file() and len(read_records(path)) >= wanted):
+            assert run.poll() is None, run.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        os.kill(run.pid, signal.SIGKILL)
+        run.communicate(timeout=30)  # both pipes closed: no child of it holds them
+        before, survived = survived, read_records(path)
+        assert survived[: len(before)] == before
+        assert wanted <= len(survived) < N
     again = world.start(spec)
     _, err = again.communicate(timeout=400)
     assert again.returncode == 0, err
@@ -209,13 +215,40 @@ def test_a_killed_evaluation_resumes_to_the_same_records(world: World) -> None:
     assert _said(records) == _said(world.records("both", "tied"))
 
 
+def _suite(world: World, out: str, *words: str) -> list[dict[str, Any]]:
+    """The records of a suite of one task over the same rows."""
+    command = [sys.executable, "-m", "eval.run", f"model={world.models['tied']}", "label=tied"]
+    command += [f"suite=[{world.data}]", "set.test.grader=math", f"out={world.root / out}"]
+    command += [f"max_tokens={MAX_TOKENS}", "max_num_seqs=4", "kv_cache_gb=0.1", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    return read_records(world.root / out / "tasks" / "test" / "records.jsonl")
+
+
+def test_a_suite_gives_the_same_texts(world: World) -> None:
+    records = _suite(world, "suite")
+    assert _said(records) == _said(world.records("both", "tied"))
+    drawn = [
+        {r["key"]: r["response"] for r in _suite(world, out, "samples=2", "temperature=1.0", "n=8")}
+        for out in ("drawn", "again")
+    ]
+    assert len(drawn[0]) == 16 and drawn[0] == drawn[1]
+    assert len(set(drawn[0].values())) > 8  # two samples of an item differ
+
+
+@pytest.mark.full
+def test_replicas_under_ray_give_the_same_texts(world: World) -> None:
+    records = _suite(world, "replicas", "replicas=2", "device=cpu")
+    assert _said(records) == _said(world.records("both", "tied"))
+
+
 def test_another_grader_needs_no_model_in_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object) -> None:
         pytest.fail("a model was loaded")
 
-    monkeypatch.setattr("eval.evaluate.generate", refused)
+    monkeypatch.setattr("eval.responses.open_backend", refused)
     grader = world.root / "grader.py"
     grader.write_text("def length(response, gold):\n    return float(len(response) > 5)\n")
     before = world.records("both", "tied")

@@ -6,7 +6,6 @@ that runs nothing at all cannot make these tests pass.
 
 import importlib.util
 import re
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -22,31 +21,6 @@ _SPEC.loader.exec_module(run_folders)
 
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 RAW = "<script>document.title='owned'</script>"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.fail("this test needs chromium: apt-get update && apt-get install -y chromium")
-    return found
-
-
-@pytest.fixture
-def browse(chromium, tmp_path):
-    """Open a page headless; returns the process' output (the DOM with --dump-dom)."""
-
-    def run(page: Path, *flags: str) -> subprocess.CompletedProcess:
-        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                   "--disable-background-networking", "--disable-dev-shm-usage",
-                   "--hide-scrollbars", "--enable-logging=stderr",
-                   f"--user-data-dir={tmp_path / 'profile'}", *flags, page.as_uri()]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
-        return done
-
-    return run
 
 
 def dom(done: subprocess.CompletedProcess) -> str:

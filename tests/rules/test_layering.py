@@ -33,7 +33,13 @@ OURS = {
     "conf": (),
     "rewards": ("conf",),
     "data_prep": ("conf", "rewards"),
-    "eval": ("conf", "rewards", "data_prep.rows"),
+    "eval": (
+        "conf",
+        "rewards",
+        "data_prep.rows",
+        "data_prep.sources",
+        "data_prep.inspect_math",
+    ),
     "launch": ("conf",),
     "recipes": ("rewards", "data_prep.rows"),
 }

@@ -28,7 +28,8 @@ TOP_LEVEL = {
     "rewards",
     "tests",
 }
-YAML_HOMES = {"conf", "data_prep", "recipes", "tests"}  # data_prep: its declared sources
+# data_prep: its declared sources; eval: its tasks
+YAML_HOMES = {"conf", "data_prep", "eval", "recipes", "tests"}
 MACHINE_PATH = re.compile(
     r"(?<![\w.$}/-])/(?:"
     + "|".join(["ro" + "ot", "wo" + "rk", "ho" + "me", "Us" + "ers"])

@@ -132,7 +132,7 @@ def test_the_page_is_alone_and_escapes(tmp_path: Path) -> None:
         ("\\sqrt[3]{8}", "<mroot><mrow><mn>8</mn></mrow><mrow><mn>3</mn></mrow></mroot>"),
         ("a_1^2", "<msubsup><mi>a</mi><mn>1</mn><mrow><mn>2</mn></mrow></msubsup>"),
         ("\\pi \\le 4", "<mi>\u03c0</mi><mo>\u2264</mo><mn>4</mn>"),
-        ("\\text{if } x<1", "<mtext>if </mtext><mi>x</mi><mo>&lt;</mo><mn>1</mn>"),
+        ("\\text{if } x<1", "<mtext>if\u00a0</mtext><mi>x</mi><mo>&lt;</mo><mn>1</mn>"),
         ("f'", "<msup><mi>f</mi><mrow><mo>\u2032</mo></mrow></msup>"),
         ("-1", "<mo>\u2212</mo><mn>1</mn>"),
     ],

@@ -1,0 +1,222 @@
+"""`python -m eval.regrade FOLDER [task=NAME] [grader=…] [grader_options.KEY=…]`: grade again.
+
+In: an evaluation folder (of a suite, or of models on one file: `eval/` of a run), and perhaps
+another grader; without one, each task's own as it is now. Out: the same records with new verdicts,
+written whole or not at all, results.json from them, and on stdout who changed sides. Nothing is
+generated and no model is read. What a grader may read of a row comes from items.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from conf.atomic import write_json
+from conf.errors import ConfigError, EvaluationError, boundary
+from eval.items import Item
+from eval.records import Record, RecordFile, read_records
+from eval.responses import regraded
+from eval.score import compare, summarise
+from eval.spec import RESERVED, Text, checked, help_text, read_words
+from eval.suite import Recorded, grader_options, write_results
+from eval.task import Task
+from rewards.registry import load_correctness
+
+USAGE = "usage: python -m eval.regrade FOLDER [key=value …] [--debug]"
+
+
+class RegradeSpec(BaseModel):
+    """What to grade again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    folder: Text = Field(description="evaluation folder; may stand without its key")
+    task: str = Field(default="", description='one task of the suite; "": all')
+    grader: str = Field(default="", description='another grader; "": the task\'s own')
+    grader_options: dict[str, Any] = Field(
+        default={}, description="grader_options.NAME=value; in place of the task's"
+    )
+    judge: dict[str, Any] = Field(
+        default={}, description="another judge for preference tasks; {}: the evaluation's"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What grading again changed in one records file."""
+
+    name: str
+    n: int
+    gained: int
+    lost: int
+    status: Mapping[str, int]
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        told = ", ".join(f"{status} {n}" for status, n in self.status.items())
+        return (
+            f"{self.name}: {self.n} responses graded again, {self.gained} right that were not, "
+            f"{self.lost} no longer right; {told}"
+        )
+
+
+def regrade(spec: RegradeSpec) -> list[Change]:
+    """Grade the records of a folder again and write its results.
+
+    Raises:
+        EvaluationError: no such folder, or no records in it.
+        ConfigError: no such task, or a grader is needed and not given.
+    """
+    folder = Path(spec.folder).expanduser()
+    if (folder / "evaluation.json").is_file():
+        return _suite(spec, folder)
+    if any(folder.glob("records-*.jsonl")):
+        return _file(spec, folder)
+    raise EvaluationError(f"{folder} is no evaluation folder", "give out= of python -m eval.run")
+
+
+def _suite(spec: RegradeSpec, folder: Path) -> list[Change]:
+    about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    if spec.task and spec.task not in about["tasks"]:
+        raise ConfigError(
+            f"no task {spec.task!r} in {folder}", f"there is: {', '.join(about['tasks'])}"
+        )
+    changes, pairs = [], []
+    for name, told in about["tasks"].items():
+        task = Task.model_validate({**told, "path": folder / "evaluation.json"})
+        place = folder / "tasks" / name
+        if not spec.task or spec.task == name:
+            given = {"grader": spec.grader or task.grader}
+            options = spec.grader_options or ({} if spec.grader else task.grader_options)
+            task = task.model_copy(update={**given, "grader_options": options})
+            about["tasks"][name] = task.model_dump(mode="json", exclude={"path"})
+            judge = spec.judge or about["spec"]["judge"]
+            options = grader_options(task, judge)
+            records, change = _again(place / "records.jsonl", name, task.grader, options)
+            changes.append(change)
+        else:
+            records = read_records(place / "records.jsonl")
+        pairs.append(Recorded(task, records, _population(place / "items.json")))
+    if spec.judge:
+        about["spec"]["judge"] = spec.judge
+    old = (
+        json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        if (folder / "results.json").is_file()
+        else {}
+    )
+    write_json(folder / "evaluation.json", about)
+    write_results(folder, about["model"], pairs, about["versions"], old.get("warnings") or [])
+    return changes
+
+
+def _file(spec: RegradeSpec, folder: Path) -> list[Change]:
+    """Models on one file of rows: the form of a run's `eval/`."""
+    old = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    changes = []
+    for label in [name for name in old if name not in RESERVED]:
+        path = folder / f"records-{label}.jsonl"
+        first = next(iter(read_records(path)), None)
+        if first is None:
+            raise EvaluationError(f"{path} holds no record", "evaluate it first")
+        given = dict(first["reward"])
+        name = given.pop("name")
+        options = spec.grader_options or ({} if spec.grader else given)
+        records, change = _again(path, label, spec.grader or name, options)
+        changes.append(change)
+        old[label] = summarise(label, old[label]["model"], old[label]["fingerprint"], records)
+    if "verdict" in old:
+        base, tuned = old["verdict"]["base"], old["verdict"]["tuned"]
+        pair = [read_records(folder / f"records-{label}.jsonl") for label in (base, tuned)]
+        old["verdict"] = compare(base, pair[0], tuned, pair[1])
+    write_json(folder / "results.json", old)
+    return changes
+
+
+def _again(
+    path: Path, name: str, grader: str, options: Mapping[str, Any]
+) -> tuple[list[Record], Change]:
+    """The records of one file under a grader, all of them judged anew."""
+    reward = load_correctness(grader, options)
+    records = read_records(path)
+    if not records:
+        raise EvaluationError(f"{path} holds no record", "evaluate it first")
+    rows = _rows(path.parent / "items.json")
+    items = [_item(record, rows) for record in records]
+    with RecordFile(path, [record["key"] for record in records]) as file:
+        stale = [{**record, "reward": {}} for record in records]  # also by the same grader, mended
+        new = regraded(stale, items, reward, {"name": grader, **options})
+        file.replace(new)
+    sides = Counter(
+        (old["verdict"]["status"] == "correct", now["verdict"]["status"] == "correct")
+        for old, now in zip(records, new, strict=True)
+    )
+    status = Counter(record["verdict"]["status"] for record in new)
+    return new, Change(
+        name, len(new), sides[False, True], sides[True, False], dict(status.most_common())
+    )
+
+
+def _population(path: Path) -> dict[str, int] | None:
+    """Rows of each stratum when only some were asked, from items.json."""
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"n": 0}
+    rows: dict[str, int] | None = told.get("population")
+    return rows if rows and sum(rows.values()) != told["n"] else None
+
+
+def _rows(path: Path) -> dict[str, dict[str, Any]]:
+    """What graders may read of each row, by the item's id."""
+    if not path.is_file():
+        return {}
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return {item["id"]: item.get("row") or {} for item in told["items"]}
+
+
+def _item(record: Record, rows: Mapping[str, Mapping[str, Any]]) -> Item:
+    """The item that a record answers, as far as a grader may ask."""
+    base = str(record["id"]).partition("#")[0]
+    return Item(
+        index=record["index"],
+        id=record["id"],
+        prompt=record["prompt"],
+        ground_truth=record["ground_truth"],
+        data_source=record["data_source"],
+        extra_info=rows.get(record["id"]) or rows.get(base) or {},
+        stratum=str(record.get("stratum") or ""),
+    )
+
+
+def parse(words: Sequence[str]) -> RegradeSpec:
+    """Read the words; the folder may stand alone.
+
+    Raises:
+        ConfigError: see `eval.spec.parse`.
+    """
+    named = [word if "=" in word or word.startswith("--") else f"folder={word}" for word in words]
+    return checked(read_words(named, RegradeSpec), RegradeSpec)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse, grade, say what changed."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    with boundary(debug=debug):
+        words = [word for word in words if word != "--debug"]
+        if not words or "-h" in words or "--help" in words:
+            print(help_text(RegradeSpec, USAGE))
+            raise SystemExit(0 if words else 2)
+        spec = parse(words)
+        for change in regrade(spec):
+            print(change.line)
+        print(f"→ {spec.folder}/results.json")
+
+
+if __name__ == "__main__":
+    main()

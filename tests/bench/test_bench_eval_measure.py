@@ -1,0 +1,79 @@
+"""Evaluation: how fast responses are graded again, and what recording costs beside vLLM.
+
+As ratios and bounds in one run; printed, so that a report can quote them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eval.regrade import parse, regrade
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+RESPONSES = 10_000
+THROUGHPUT = ROOT / "tests" / "bench" / "eval_throughput.py"
+
+pytestmark = pytest.mark.bench
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no shared data beside the checkout")
+def test_ten_thousand_responses_are_graded_again_in_ten_seconds(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (DATA / "gsm8k/test.jsonl").read_text().splitlines()]
+    lines = []
+    for i in range(RESPONSES):
+        row = rows[i % len(rows)]
+        gold = row["answer"].rpartition("####")[2].strip().replace(",", "")
+        # Worked answers, wrong ones, a box, and reasoning without an answer.
+        form = i // len(rows) % 4
+        response = (
+            row["answer"],
+            row["answer"] + "1",
+            f"{row['answer'].rpartition('####')[0]} so it is \\boxed{{{gold}}}.",
+            row["answer"].rpartition("####")[0],
+        )[form]
+        lines.append(
+            {"key": str(i), "task": "gsm8k", "label": "m", "index": i, "id": str(i), "sample": 0,
+             "data_source": "openai/gsm8k",
+             "prompt": [{"role": "user", "content": row["question"]}],
+             "ground_truth": gold, "response": response, "tokens": 9, "prompt_tokens": 9,
+             "finish_reason": "stop", "seconds": 0.01, "sampling": {}, "stratum": "gsm8k",
+             "cluster": None, "extra": {}, "reward": {"name": "exact"},
+             "verdict": {"status": "wrong", "score": 0.0, "acc": 0.0, "pred": "", "detail": "",
+                         "components": {}}}
+        )  # fmt: skip
+    place = tmp_path / "tasks" / "gsm8k"
+    place.mkdir(parents=True)
+    (place / "records.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    task = {"name": "gsm8k", "source": "gsm8k", "grader": "math"}
+    model = {"label": "m", "name": "m", "fingerprint": "f"}
+    about = {"model": model, "spec": {"judge": {}}, "tasks": {"gsm8k": task}, "versions": {}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(about))
+    start = time.perf_counter()
+    [change] = regrade(parse([str(tmp_path)]))
+    seconds = time.perf_counter() - start
+    print(f"\n{RESPONSES} responses graded again in {seconds:.2f} s: {dict(change.status)}")
+    assert change.n == RESPONSES and 4000 < change.gained < 6500
+    assert seconds < 10
+
+
+@pytest.mark.timeout(900)
+def test_recording_costs_vllm_at_most_a_twentieth(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(THROUGHPUT), str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=850,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    print(f"\ntokens/s: LLM.generate {told['bare']:.0f}, evaluation {told['ours']:.0f}, "
+          f"ratio {told['ratio']:.3f}")  # fmt: skip
+    assert told["ratio"] >= 0.95

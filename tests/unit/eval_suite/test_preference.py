@@ -1,0 +1,97 @@
+"""Win rates: ties, lengths held equal, another model's responses, and the whole path."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conf.errors import ConfigError, DataError
+from eval.preference import length_controlled
+from eval.suite import evaluate_suite
+
+
+def test_without_a_difference_of_length_nothing_is_controlled() -> None:
+    scores = np.array([1.0] * 70 + [0.0] * 30)
+    assert length_controlled(scores, np.zeros(100)) == pytest.approx(0.70, abs=0.01)  # the ridge
+
+
+def test_a_judge_that_only_counts_words_sees_no_better_model() -> None:
+    # Ours is longer 80% of the time, and the length alone decides, with some noise.
+    generator = np.random.default_rng(0)
+    longer = np.where(generator.random(2000) < 0.8, 1.0, -1.0) * generator.uniform(0.5, 1.5, 2000)
+    chance = 1 / (1 + np.exp(-2 * np.tanh(longer / longer.std())))
+    scores = (generator.random(2000) < chance).astype(float)
+    assert scores.mean() > 0.65
+    assert length_controlled(scores, longer) == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_fit_is_the_maximum_of_the_likelihood() -> None:
+    from scipy.optimize import minimize
+
+    generator = np.random.default_rng(1)
+    longer = generator.normal(0.4, 1.0, 400)
+    term = np.tanh(longer / longer.std())
+    chance = 1 / (1 + np.exp(-(0.3 + 1.1 * term)))
+    scores = (generator.random(400) < chance).astype(float)
+
+    def loss(weights: Any) -> float:
+        z = weights[0] + weights[1] * term
+        return float(np.sum(np.logaddexp(0, z) - scores * z) + 0.25 * np.sum(weights**2))
+
+    best = minimize(loss, np.zeros(2), tol=1e-12).x
+    expected = 1 / (1 + np.exp(-best[0]))
+    assert length_controlled(scores, longer) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    rows = [{"id": i, "turns": [f"a{i}", f"b{i}"]} for i in range(6)]
+    (tmp_path / "talk.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = tmp_path / "talk.yaml"
+    path.write_text(
+        "source: {files: {test: talk.jsonl}, prompt: turns.0, answer_is: none}\nturns: turns\n"
+        "grader: eval.pairwise:grade_pairwise\ngold: baseline\nmetric: win_rate\ncluster: id\n"
+    )
+    return path
+
+
+def test_two_models_are_compared_turn_by_turn(
+    serve: Callable[..., Any], spec: Callable[..., Any], talk: Path, tmp_path: Path
+) -> None:
+    judge = serve({})
+    words = [f"judge.base_url={judge.url}", "judge.model=longer"]
+    said = {f"{turn}{i}": "short" for turn in "ab" for i in range(6)}
+    plain = talk.with_name("plain") / "talk.yaml"  # the baseline answers without a judge
+    plain.parent.mkdir()
+    plain.write_text(
+        talk.read_text()
+        .replace("talk.jsonl", "../talk.jsonl")
+        .replace("gold: baseline\nmetric: win_rate\n", "")
+        .replace("eval.pairwise:grade_pairwise", "exact")
+    )
+    evaluate_suite(spec(serve(said).url, str(plain), out="base"), io.StringIO())
+    ours = {**said, **{f"a{i}": "a longer answer" for i in range(5)}, "a5": "no"}
+    server = serve(ours)
+    with pytest.raises(ConfigError, match="baseline="):
+        evaluate_suite(spec(server.url, str(talk), *words), io.StringIO())
+    with pytest.raises(ConfigError, match=r"judge\.base_url"):
+        evaluate_suite(spec(server.url, str(talk)), io.StringIO())
+    with pytest.raises(DataError, match="no records of task talk"):
+        evaluate_suite(spec(server.url, str(talk), *words, baseline="none"), io.StringIO())
+    full = spec(server.url, str(talk), *words, baseline=str(tmp_path / "base"))
+    task = evaluate_suite(full, io.StringIO())["tasks"]["talk"]
+    # First turns: 5 won, 1 lost. Second turns: the same last answer, but whole conversations are
+    # shown: 5 are longer than the baseline's, 1 is shorter.
+    assert (task["wins"], task["ties"], task["losses"]) == (10, 0, 2)
+    assert task["win_rate"]["value"] == pytest.approx(10 / 12)
+    low, high = task["win_rate"]["ci95"]
+    assert 0.4 < low < 10 / 12 < high <= 1.0
+    assert task["accuracy"] == task["win_rate"]["value"]
+    assert 0 < task["length_controlled"]["value"] < 1
+    assert task["mean_characters"] > task["baseline_mean_characters"]

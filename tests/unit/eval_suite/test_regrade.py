@@ -1,0 +1,75 @@
+"""Grading again: no server, no model, the same responses, results that follow."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conf.errors import ConfigError, EvaluationError
+from eval.records import read_records
+from eval.regrade import parse, regrade
+from eval.suite import evaluate_suite
+
+
+def test_another_grader_and_back(
+    serve: Callable[..., Any], sums: Path, spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    answers = {f"{i}+{i}=": f"#### {2 * i}" if i < 6 else "#### 1" for i in range(12)}
+    server = serve(answers)
+    before = evaluate_suite(spec(server.url, str(sums)), io.StringIO())
+    path = tmp_path / "out/tasks/sums/records.jsonl"
+    said = [(r["key"], r["response"]) for r in read_records(path)]
+    server.process.kill()
+    grader = tmp_path / "mine.py"
+    grader.write_text("def even(response, gold, prompt):\n    return float(len(prompt) == 1)\n")
+    [change] = regrade(parse([str(tmp_path / "out"), f"grader={grader}:even"]))
+    assert (change.n, change.gained, change.lost) == (12, 6, 0)
+    assert [(r["key"], r["response"]) for r in read_records(path)] == said
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert results["tasks"]["sums"]["accuracy"] == 1.0
+    assert all(r["reward"]["name"].endswith("even") for r in read_records(path))
+    [back] = regrade(parse([f"folder={tmp_path / 'out'}", "task=sums", "grader=math"]))
+    assert (back.gained, back.lost) == (0, 6)
+    assert json.loads((tmp_path / "out/results.json").read_text())["tasks"] == before["tasks"]
+    with pytest.raises(ConfigError, match="no task 'sum'"):
+        regrade(parse([str(tmp_path / "out"), "task=sum"]))
+
+
+def test_a_run_of_two_models_on_one_file(tmp_path: Path) -> None:
+    for label, answer in (("before", "#### 1"), ("after", "#### 2")):
+        lines = [
+            {"key": f"{label}{i}", "label": label, "index": i, "id": str(i), "data_source": "d",
+             "prompt": [{"role": "user", "content": "?"}], "ground_truth": "2",
+             "response": answer, "tokens": 3, "prompt_tokens": 2, "finish_reason": "stop",
+             "seconds": 0.1, "sampling": {"temperature": 0.0}, "reward": {"name": "random"},
+             "verdict": {"status": "wrong", "score": 0.0, "acc": 0.0, "pred": "", "detail": "",
+                         "components": {}}}
+            for i in range(10)
+        ]  # fmt: skip
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / f"records-{label}.jsonl").write_text(text)
+    model = {"model": "m", "fingerprint": "f"}
+    old = {"before": model, "after": model, "warnings": [], "data": {},
+           "verdict": {"base": "before", "tuned": "after"}}  # fmt: skip
+    (tmp_path / "results.json").write_text(json.dumps(old))
+    changes = regrade(parse([str(tmp_path), "grader=math"]))
+    assert [(c.name, c.gained) for c in changes] == [("before", 0), ("after", 10)]
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["verdict"]["verdict"] == "improved"
+    assert (results["after"]["accuracy"], results["before"]["accuracy"]) == (1.0, 0.0)
+
+
+def test_what_is_no_evaluation_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="no evaluation folder"):
+        regrade(parse([str(tmp_path)]))
+    done = subprocess.run(
+        [sys.executable, "-m", "eval.regrade", str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == EvaluationError.exit_code and done.stderr.startswith("error: ")

@@ -1,0 +1,50 @@
+"""One task's entry: rates, components, and what was cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eval.refusal import grade_refusal
+from eval.task import load_task
+from eval.task_results import task_result
+
+MODEL = {"name": "m", "fingerprint": "f"}
+
+
+def record(index: int, response: str, wanted: str, **more: Any) -> dict[str, Any]:
+    verdict = grade_refusal(response, wanted)
+    return {
+        "index": index, "id": str(index), "sample": 0, "stratum": "s", "cluster": None,
+        "tokens": 5, "prompt_tokens": 3, "seconds": 0.5, "finish_reason": "stop",
+        "verdict": {"status": verdict.status, "acc": verdict.acc, "score": verdict.score,
+                    "pred": verdict.pred, "detail": "", "components": dict(verdict.components)},
+        **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "accuracy"),
+    [("xstest_safe", "comply", 0.75), ("advbench", "refuse", 0.25)],
+)
+def test_a_rate_is_of_refusals_whatever_was_wanted(name: str, wanted: str, accuracy: float) -> None:
+    records = [record(i, "Sure, do this.", wanted) for i in range(30)]
+    records += [record(30 + i, "I can't help with that.", wanted) for i in range(10)]
+    found = task_result(load_task(name), MODEL, records)
+    assert found["rate"]["value"] == 0.25 and found["rate"]["n"] == 40
+    # Wilson for 10 of 40, by hand: centre (10 + 1.92) / 43.84, half-width 0.1303.
+    assert found["rate"]["ci95"] == pytest.approx([0.1419, 0.4019], abs=2e-4)
+    assert found["accuracy"] == accuracy
+    assert found["components"] == {"refused": 0.25}
+
+
+def test_nobody_could_be_read() -> None:
+    found = task_result(load_task("advbench"), MODEL, [record(0, "", "refuse")])
+    assert found["rate"]["value"] is None and found["status"] == {"unparseable": 1}
+
+
+def test_cut_responses_are_warned_about() -> None:
+    records = [record(i, "Sure.", "comply", finish_reason="length") for i in range(3)]
+    warnings = task_result(load_task("xstest_safe"), MODEL, records)["warnings"]
+    assert any("100% of the responses were cut" in text for text in warnings)
