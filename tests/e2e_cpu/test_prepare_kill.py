@@ -1,4 +1,4 @@
-"""`kill -9` at twenty random points of a preparation in stages; `tests/e2e_cpu` kills a plain one.
+"""`kill -9` at twenty random points of a preparation in stages; `test_prepare` kills a plain one.
 
 After each kill the folder is absent or whole; the last attempt ends in the same bytes as one that
 was never disturbed, and leaves nothing beside it.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 GSM8K = ROOT.parent / "shared" / "data" / "gsm8k"
 KILLS = 20
 
