@@ -91,7 +91,7 @@ def _tests(
 @pytest.mark.parametrize("n", SIZES)
 def test_equal_models_are_seldom_called_improved(n: int) -> None:
     generator = np.random.default_rng(n + 1)
-    runs = 4000
+    runs = 2000
     for discordance in (0.1, 0.4):
         p, sign = _tests(n, discordance, 0.0, runs, generator)
         improved = float(np.mean((p <= 0.05) & (sign > 0)))
@@ -103,7 +103,7 @@ def test_equal_models_are_seldom_called_improved(n: int) -> None:
 def test_equal_models_over_tasks_and_a_control_arm_are_seldom_called_improved() -> None:
     # Three models of equal skill on three tasks, all pairs tested: 9 tests that share answers.
     generator = np.random.default_rng(11)
-    runs, wrong, plain = 1500, 0, 0
+    runs, wrong, plain = 800, 0, 0
     for _ in range(runs):
         p, signs = [], []
         for n in (164, 500, 541):
@@ -124,7 +124,7 @@ def test_equal_models_over_tasks_and_a_control_arm_are_seldom_called_improved() 
 @pytest.mark.parametrize(("n", "discordance"), [(164, 0.15), (500, 0.2), (1319, 0.2)])
 def test_power_is_as_computed(n: int, discordance: float) -> None:
     generator = np.random.default_rng(n)
-    runs = 3000
+    runs = 2000
     effect = minimum_detectable_effect(n, discordance)
     for difference in (effect, effect / 2):
         p, sign = _tests(n, discordance, difference, runs, generator)
