@@ -25,12 +25,12 @@ from eval.items import Item
 from eval.responses import Job, Pending
 from rewards.registry import load_correctness
 
-PROMPTS, TOKENS, TURNS, ROWS = 96, 48, 4, 48
+PROMPTS, TOKENS, TURNS, ROWS = 64, 32, 3, 32
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def build(folder: Path) -> None:
-    """A random model of 31 million parameters, with the tokenizer of the end-to-end test's."""
+    """A random model of 5 million parameters, with the tokenizer of the end-to-end test's."""
     if (folder / "config.json").is_file():
         return
     import torch
@@ -43,11 +43,11 @@ def build(folder: Path) -> None:
     spec.loader.exec_module(module)
     module._build(folder, tied=True, seed=1)
     config = AutoConfig.from_pretrained(folder)
-    shape = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 12,
-             "num_attention_heads": 8, "num_key_value_heads": 8, "layer_types": None}  # fmt: skip
+    shape = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 8,
+             "num_attention_heads": 4, "num_key_value_heads": 4, "layer_types": None}  # fmt: skip
     for name, value in shape.items():
         setattr(config, name, value)
-    config.layer_types = ["full_attention"] * 12
+    config.layer_types = ["full_attention"] * 8
     torch.manual_seed(1)
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
 
