@@ -33,7 +33,8 @@ def said_of(text: str, name: str) -> bool | None:
     if not found:
         return None
     negated, word = found[-1]
-    return (word.lower() == "knight") != bool(negated)
+    is_knight: bool = word.lower() == "knight"
+    return is_knight != bool(negated)
 
 
 def grade_knights(response: str, gold: Any) -> Verdict:

@@ -166,9 +166,11 @@ def _again(
 
 def _population(path: Path) -> dict[str, int] | None:
     """Rows of each stratum when only some were asked, from items.json."""
-    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"n": 0}
-    rows: dict[str, int] | None = told.get("population")
-    return rows if rows and sum(rows.values()) != told["n"] else None
+    if not path.is_file():
+        return None
+    told = json.loads(path.read_text(encoding="utf-8"))
+    rows: dict[str, int] = told.get("population") or {}
+    return rows if sum(rows.values()) > told["n"] else None
 
 
 def _rows(path: Path) -> dict[str, dict[str, Any]]:

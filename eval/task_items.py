@@ -196,14 +196,15 @@ def _program(task: Task, local: Local) -> Iterator[Pair]:
 
 def _parquet(task: Task, path: Path) -> Iterator[Pair]:
     for item in read_items(path):
-        row = {
+        extra = dict(item.extra_info)
+        row: dict[str, Any] = {
             "prompt": item.prompt,
             "data_source": item.data_source,
             "reward_model": {"ground_truth": item.ground_truth},
-            "extra_info": dict(item.extra_info),
+            "extra_info": extra,
         }
         where = f"{path} row {item.index}"
-        kept = _kept(task, {**row, **row["extra_info"]}, where)
+        kept = _kept(task, {**row, **extra}, where)
         yield (row if kept else Drop(task.split, "not_asked", where)), {}, where
 
 

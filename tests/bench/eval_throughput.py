@@ -1,9 +1,10 @@
-"""Tokens a second of an evaluation against bare `LLM.generate`: a script for the bench.
+"""Tokens a second of an evaluation, and of bare `LLM.generate`: a script for the bench.
 
-`python eval_throughput.py FOLDER` builds a small random model, answers the same prompts by
-`LLM.generate` and by `eval.suite` (engine, grading, records), takes turns, and prints one JSON line
-with the medians. A model as small as this leaves the engine little to do, so the share of what we
-add is as large as it can be.
+`python eval_throughput.py FOLDER bare|uniproc|ours` answers the same prompts with the same random
+model, which the first call builds in FOLDER, and prints one JSON line. `bare`: `LLM.generate` as
+vLLM sets it up by itself; `uniproc`: the same with the engine in its process, as an evaluation has
+it on a CPU; `ours`: an evaluation's back end alone (`engine`) and with grading and records
+(`whole`). Medians over turns after a warm-up.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,62 +25,101 @@ from eval.items import Item
 from eval.responses import Job, Pending
 from rewards.registry import load_correctness
 
-PROMPTS, TOKENS, TURNS = 192, 96, 5
+PROMPTS, TOKENS, TURNS, ROWS = 64, 32, 3, 32
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def builder() -> Any:
-    """The module that builds the tiny models of the end-to-end test."""
+def build(folder: Path) -> None:
+    """A random model of 5 million parameters, with the tokenizer of the end-to-end test's."""
+    if (folder / "config.json").is_file():
+        return
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     path = ROOT / "tests" / "e2e_cpu" / "test_eval.py"
     spec = importlib.util.spec_from_file_location("eval_models", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    module._build(folder, tied=True, seed=1)
+    config = AutoConfig.from_pretrained(folder)
+    shape = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 8,
+             "num_attention_heads": 4, "num_key_value_heads": 4, "layer_types": None}  # fmt: skip
+    for name, value in shape.items():
+        setattr(config, name, value)
+    config.layer_types = ["full_attention"] * 8
+    torch.manual_seed(1)
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
 
 
-def main(folder: Path) -> None:
-    """Measure and print."""
-    builder()._build(folder / "model", tied=True, seed=1)
-    chats = [[{"role": "user", "content": f"{7 * i}+{i}="}] for i in range(PROMPTS)]
+def median(turn: Callable[[], int]) -> float:
+    """Tokens a second of the median turn."""
+    found = []
+    for _ in range(TURNS + 1):
+        began = time.perf_counter()
+        tokens = turn()
+        found.append(tokens / (time.perf_counter() - began))
+    return statistics.median(found[1:])
+
+
+def bare(folder: Path, chats: list[Any], *, uniproc: bool) -> dict[str, float]:
+    """`LLM.generate` on the rendered prompts."""
+    from vllm import LLM, SamplingParams
+    from vllm.v1.executor.uniproc_executor import UniProcExecutor
+
+    llm = LLM(
+        model=str(folder), max_model_len=256, max_num_seqs=ROWS, enforce_eager=True,
+        kv_cache_memory_bytes=2**29, seed=0, dtype="float32",
+        distributed_executor_backend=UniProcExecutor if uniproc else None,
+    )  # fmt: skip
+    tokenizer = llm.get_tokenizer()
+    prompts = [
+        {
+            "prompt_token_ids": tokenizer.apply_chat_template(
+                chat, add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        }
+        for chat in chats
+    ]
+    how = SamplingParams(temperature=0.0, max_tokens=TOKENS)
+
+    def turn() -> int:
+        outputs = llm.generate(prompts, how, use_tqdm=False)
+        return sum(len(output.outputs[0].token_ids) for output in outputs)
+
+    return {"tokens_per_second": median(turn)}
+
+
+def ours(folder: Path, chats: list[Any], records: Path) -> dict[str, float]:
+    """An evaluation's back end, alone and with what it is for."""
     how = Sampling(0.0, TOKENS)
     requests = [Request(chat, how) for chat in chats]
-    options = EngineOptions("auto", "auto", 64, 0.2, 0.5, True, 1)
-    items = [Item(i, str(i), chats[i], str(8 * i), "sums", {}, "sums") for i in range(PROMPTS)]
+    options = EngineOptions("auto", "auto", ROWS, 0.5, 0.5, True, None)
+    items = [Item(i, str(i), chat, str(8 * i), "sums", {}, "sums") for i, chat in enumerate(chats)]
     reward = load_correctness("math")
-    ours, bare = [], []
-    with open_vllm(folder / "model", options, requests, {}) as engine:
-        from vllm import LLM, SamplingParams
+    names = iter(range(100))
+    with open_vllm(folder, options, requests, {}) as engine:
 
-        llm = LLM(
-            model=str(folder / "model"),
-            max_model_len=256,
-            max_num_seqs=64,
-            enforce_eager=True,
-            kv_cache_memory_bytes=int(0.2 * 2**30),
-            dtype="auto",
-            seed=0,
-        )
-        prompts = [
-            {"prompt_token_ids": llm.get_tokenizer().apply_chat_template(
-                chat, add_generation_prompt=True, tokenize=True, return_dict=False)}
-            for chat in chats
-        ]  # fmt: skip
-        parameters = SamplingParams(temperature=0.0, max_tokens=TOKENS)
-        for turn in range(TURNS + 1):
-            began = time.perf_counter()
-            outputs = llm.generate(prompts, parameters, use_tqdm=False)
-            seconds = time.perf_counter() - began
-            bare.append(sum(len(o.outputs[0].token_ids) for o in outputs) / seconds)
-            job = Job("sums", "m", f"turn {turn}", items, how, {}, 1, False, reward, {}, 64)
-            with Pending(job, folder / f"{turn}.jsonl", io.StringIO()) as pending:
-                began = time.perf_counter()
-                records = pending.complete(lambda: engine)
-                seconds = time.perf_counter() - began
-            ours.append(sum(record["tokens"] for record in records) / seconds)
-    told = {"bare": statistics.median(bare[1:]), "ours": statistics.median(ours[1:])}
-    print(json.dumps({**told, "ratio": told["ours"] / told["bare"]}))
+        def whole() -> int:
+            name = next(names)
+            job = Job("sums", "m", f"turn {name}", items, how, {}, 1, False, reward, {}, ROWS)
+            with Pending(job, records / f"{name}.jsonl", io.StringIO()) as pending:
+                return sum(record["tokens"] for record in pending.complete(lambda: engine))
+
+        alone = median(lambda: sum(one.tokens for one in engine.generate(requests)))
+        return {"engine": alone, "whole": median(whole)}
+
+
+def main(folder: Path, mode: str) -> None:
+    """Measure one of the three and print."""
+    build(folder / "model")
+    chats = [[{"role": "user", "content": f"{7 * i}+{i}="}] for i in range(PROMPTS)]
+    if mode == "ours":
+        told = ours(folder / "model", chats, folder)
+    else:
+        told = bare(folder / "model", chats, uniproc=mode == "uniproc")
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -6,6 +6,7 @@ As ratios and bounds in one run; printed, so that a report can quote them.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -64,16 +65,25 @@ def test_ten_thousand_responses_are_graded_again_in_ten_seconds(tmp_path: Path) 
 
 
 @pytest.mark.timeout(900)
-def test_recording_costs_vllm_at_most_a_twentieth(tmp_path: Path) -> None:
+def test_an_evaluation_is_as_fast_as_bare_generation(tmp_path: Path) -> None:
+    found = {mode: _measured(tmp_path, mode) for mode in ("bare", "uniproc", "ours")}
+    best = max(found["bare"]["tokens_per_second"], found["uniproc"]["tokens_per_second"])
+    print(f"\ntokens/s: {found}; ratio {found['ours']['whole'] / best:.3f}")
+    assert found["ours"]["whole"] / best >= 0.95
+
+
+def _measured(folder: Path, mode: str) -> dict[str, float]:
+    """One way in a process of its own; its last line of JSON."""
+    inside = {"uniproc": {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}}
     done = subprocess.run(
-        [sys.executable, str(THROUGHPUT), str(tmp_path)],
+        [sys.executable, str(THROUGHPUT), str(folder), mode],
         cwd=ROOT,
+        env={**os.environ, **inside.get(mode, {}), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=850,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    print(f"\ntokens/s: LLM.generate {told['bare']:.0f}, evaluation {told['ours']:.0f}, "
-          f"ratio {told['ratio']:.3f}")  # fmt: skip
-    assert told["ratio"] >= 0.95
+    last = [line for line in done.stdout.splitlines() if line.startswith("{")][-1]
+    told: dict[str, float] = json.loads(last)
+    return told

@@ -5,7 +5,7 @@
 2. After two times `kill -9` in the middle, the same command ends with the same records as an
    evaluation that nobody disturbed, and generates only what was missing.
 3. A suite of tasks gives the texts that a file of the same rows gave; sampled ones are the same
-   again; two replicas under Ray give the same ones too (in the full run).
+   again; two replicas under Ray give the same ones too (all in the full run).
 4. When all is recorded, another grader is applied without loading a model.
 """
 
@@ -225,6 +225,7 @@ def _suite(world: World, out: str, *words: str) -> list[dict[str, Any]]:
     return read_records(world.root / out / "tasks" / "test" / "records.jsonl")
 
 
+@pytest.mark.full
 def test_a_suite_gives_the_same_texts(world: World) -> None:
     records = _suite(world, "suite")
     assert _said(records) == _said(world.records("both", "tied"))
