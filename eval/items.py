@@ -114,12 +114,8 @@ def _item(index: int, row: Mapping[str, Any], path: Path, strata: str) -> Item:
         ground_truth=reward_model["ground_truth"],
         data_source=str(row["data_source"]),
         extra_info=extra,
-<<<<<<< HEAD
         stratum=_stratum({**row, "extra_info": {**raw, **extra}}, strata, path),
-=======
-        stratum=_stratum(row, strata, path),
         extra={name: extra[name] for name in BREAKDOWNS if isinstance(extra.get(name), _PLAIN)},
->>>>>>> r5-view
     )
 
 

@@ -11,12 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-<<<<<<< HEAD
+import shutil
 import signal
 import socket
-=======
-import shutil
->>>>>>> r5-view
 import subprocess
 import sys
 import time
