@@ -389,7 +389,9 @@ def test_nodes_whose_verl_loads_no_plugin_fail_the_preflight(tmp_path: Path, rep
 GRPO = [
     "grpo",
     "+recipe=arithmetic",
-    "data_prep.out=data/grpo",  # beside the SFT jobs' data, which are of another size
+    # Beside the SFT jobs above: of another size, and the warm start is an SFT too.
+    "data_prep.out=data/grpo",
+    "run.root=runs/grpo",
     "data_prep.sft_size=2560",
 ]
 
@@ -406,7 +408,7 @@ def test_grpo_trains_on_the_cluster_after_its_warm_start(head: Head) -> None:
         seconds=900,
     )
     assert done.returncode == 0
-    run = head.folder / "runs" / "arithmetic" / "grpo-short"
+    run = head.folder / "runs" / "grpo" / "arithmetic" / "grpo-short"
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert {1, 2} <= set(steps)
     assert (run / "report.html").is_file()
@@ -422,7 +424,7 @@ def test_a_grpo_stopped_in_the_middle_leaves_no_engine(head: Head) -> None:
         "trainer.total_training_steps=1000",
         "trainer.total_epochs=1000",
     ).stdout.split()[-1]
-    run = head.folder / "runs" / "arithmetic" / "grpo-long"
+    run = head.folder / "runs" / "grpo" / "arithmetic" / "grpo-long"
     metrics = run / "attempts" / "0001" / "metrics.jsonl"
     assert until(lambda: metrics.is_file() and '"step": 2' in metrics.read_text(), 600)
     before = running(str(run))
