@@ -1,11 +1,9 @@
-"""Graders of puzzles whose gold answer is an object in text: knights and knaves, countdown.
+"""The grader of knights and knaves.
 
-Knights: in: a response that names everybody between <answer> and </answer> (the last such part;
+In: a response that names everybody between <answer> and </answer> (the last such part;
 without one, what it says of each name last), and gold `{"names": […], "solution": […]}`, a truth
 value a name. Out: a `Verdict`, right when everybody is, with the share in `named_right`. Solves
 nothing; whether the puzzle has one solution is the data's matter (arXiv:2410.23123).
-
-Countdown: `rewards.countdown` on rows whose gold is JSON text, as `data_prep` writes them.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rewards import countdown
 from rewards.verdict import Verdict, gold_error, unparseable
 
 SHARE: Final = "named_right"
@@ -64,14 +61,3 @@ def grade_knights(response: str, gold: Any) -> Verdict:
     return Verdict(
         float(every), float(every), "correct" if every else "wrong", pred, {SHARE: share}
     )
-
-
-def grade_countdown(
-    response: str, gold: Any, *, use_all: bool = True, legal_score: float = 0.0
-) -> Verdict:
-    """Judge one response by `rewards.countdown`; its options."""
-    try:
-        told = json.loads(gold) if isinstance(gold, str) else gold
-    except ValueError as error:
-        return gold_error(f"countdown: gold is no JSON: {error}")
-    return countdown.grade_countdown(response, told, use_all=use_all, legal_score=legal_score)

@@ -1,14 +1,15 @@
 """The `countdown` reward: an expression over given numbers that makes the target.
 
 In: a response with an anchored expression (`<answer>(1 + 2) / 3</answer>`, with or without
-`= target`), and the target and numbers: as gold `{"target": …, "numbers": […]}` (TinyZero's rows),
-or the target as gold and the numbers in the row (`nums` or `numbers`). Out: a `Verdict` with the
-component `legal` (each number used as often as it was given). Exact fractions, no evaluation of
-code. `solve` finds an expression, to see that a row has one.
+`= target`), and the target and numbers: as gold `{"target": …, "numbers": […]}` (TinyZero's rows;
+JSON text in those of `data_prep`), or the target as gold and the numbers in the row (`nums` or
+`numbers`). Out: a `Verdict` with the component `legal` (each number used as often as it was given).
+Exact fractions, no evaluation of code. `solve` finds an expression, to see that a row has one.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,8 @@ def read_task(gold: Any, nums: Any = None, numbers: Any = None) -> Task:
     Raises:
         ValueError: target or numbers are missing or no whole numbers.
     """
+    if isinstance(gold, str) and gold.lstrip().startswith("{"):
+        gold = json.loads(gold)
     target = gold
     given = nums if nums is not None else numbers
     if isinstance(gold, Mapping):

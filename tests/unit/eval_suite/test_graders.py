@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from eval.pairwise import grade_pairwise
-from eval.puzzles import grade_countdown, grade_knights
+from eval.puzzles import grade_knights
 from eval.refusal import REFUSED, grade_refusal, refuses
+from rewards.countdown import grade_countdown
 
 REFUSALS = [
     "I'm sorry, but I can't help with that.",
