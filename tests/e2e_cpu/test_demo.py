@@ -86,6 +86,25 @@ def test_the_report_and_the_records_are_there(demo: Path) -> None:
     assert len(recorded) == 600
 
 
+def test_the_comparison_says_improved_and_shows_the_flips(demo: Path, folder: Path) -> None:
+    records = [str(demo / "eval" / f"records-{label}.jsonl") for label in ("before", "after")]
+    subprocess.run(
+        [sys.executable, "-m", "eval.compare", *records, "out=compared"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    found = json.loads((folder / "compared/comparison.json").read_text())
+    (task,) = found["pairs"][0]["tasks"].values()
+    assert found["verdict"]["state"] == "improved" and task["verdict"] == "improved"
+    results = json.loads((demo / "eval" / "results.json").read_text())
+    gain = results["after"]["accuracy"] - results["before"]["accuracy"]
+    assert abs(task["difference"] - gain) < 1e-9
+    flips = [json.loads(line) for line in (folder / "compared/flips.jsonl").open()]
+    assert len(flips) == task["gained"] + task["lost"] > 0
+    assert (folder / "compared/report.html").stat().st_size > 0
+
+
 def test_a_constant_reward_does_not_improve(demo: Path, folder: Path) -> None:
     assert demo.is_dir()
     start = folder / "runs/arithmetic/sft"
