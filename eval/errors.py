@@ -9,7 +9,7 @@ records' own.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def classify_all(
     return found
 
 
-def analysis(evaluation: Evaluation, classes: dict[str, list[Failure | None]]) -> Json:
+def analysis(evaluation: Evaluation, classes: Mapping[str, Sequence[Failure | None]]) -> Json:
     """The content of errors.json."""
     return {
         "schema": 1,

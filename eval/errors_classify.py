@@ -131,8 +131,8 @@ def classify(record: Mapping[str, Any]) -> Failure | None:
     name = (record.get("reward") or {}).get("name")
     if status == "timeout" and name != "code":
         return Failure("wrong_format", f"an answer that cannot be compared in time: {detail}")
-    why = cause(record, gold)
-    return Failure("wrong_answer", why.why, why.sort)
+    reason = cause(record, gold)
+    return Failure("wrong_answer", reason.why, reason.sort)
 
 
 def _missed(record: Mapping[str, Any], detail: str) -> list[str]:

@@ -47,7 +47,7 @@ def analyse(
         found: their classes, where they are known already.
     """
     classes = failures(records) if found is None else found
-    wrong = Counter(one.kind for one in classes if one is not None)
+    wrong: Counter[str] = Counter(one.kind for one in classes if one is not None)
     sorts = Counter(one.sort for one in classes if one is not None and one.sort)
     kinds = {kind: _kind(kind, records, classes) for kind in KINDS if wrong[kind]}
     total = sum(wrong.values())
@@ -137,9 +137,9 @@ def breakdowns(
     columns.setdefault("stratum", [str(record.get("stratum") or "–") for record in records])
     lengths = _length_bins([int(record.get("tokens") or 0) for record in records])
     found = {"length": _rows(lengths, records, classes, keep_order=True)} if lengths else {}
-    for name, values in columns.items():
-        if 2 <= len(set(values)) <= max(MOST_VALUES, len(records) // 20):
-            found[name] = _rows(values, records, classes, keep_order=False)
+    for name, column in columns.items():
+        if 2 <= len(set(column)) <= max(MOST_VALUES, len(records) // 20):
+            found[name] = _rows(column, records, classes, keep_order=False)
     return found
 
 
