@@ -430,7 +430,7 @@ def test_a_grpo_stopped_in_the_middle_leaves_no_engine(head: Head) -> None:
     ).stdout.split()[-1]
     run = head.folder / "runs" / "grpo" / "arithmetic" / "grpo-long"
     metrics = run / "attempts" / "0001" / "metrics.jsonl"
-    assert until(lambda: metrics.is_file() and '"step": 2' in metrics.read_text(), 600)
+    assert until(lambda: metrics.is_file() and '"step":2,' in metrics.read_text(), 600)
     before = running(str(run))
     assert len(before) >= 4
     assert head.submit("stop", job).returncode == 0

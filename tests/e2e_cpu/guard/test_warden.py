@@ -17,6 +17,7 @@ from launch.warden import COOKIE, GRACE_S, LIMIT_S, LOOK_S, Warden, is_marked
 
 LIMIT = GRACE_S + LIMIT_S + 2
 SLEEP = "import time; time.sleep(60)"
+HIDDEN = f"{SLEEP}  # of test {os.getpid()}"
 # A worker, and below it: a daemon in a session of its own, and one with no environment.
 WORKER = f"""
 import os, subprocess, sys, time
@@ -25,7 +26,7 @@ if os.fork() == 0:
     if os.fork() == 0:
         time.sleep(60)
     os._exit(0)
-subprocess.Popen([sys.executable, "-c", {SLEEP!r}], env={{}}, start_new_session=True)
+subprocess.Popen([sys.executable, "-c", {HIDDEN!r}], env={{}}, start_new_session=True)
 time.sleep(60)
 """
 POST = "import sys, time; from launch.warden import start; start(sys.argv[1]); time.sleep(60)"
@@ -44,13 +45,15 @@ def marked(cookie: str) -> list[Process]:
     return [process for process in all_processes() if is_marked(process, cookie)]
 
 
-def cleared() -> set[Process]:
-    """Processes with an empty environment: the worker's second child, and wardens."""
-    found = set()
+def cleared(mark: str) -> list[Process]:
+    """Processes with an empty environment and a mark in their command."""
+    found = []
     for process in all_processes():
+        folder = Path(f"/proc/{process.pid}")
         try:
-            if Path(f"/proc/{process.pid}/environ").read_bytes().strip(b"\0") == b"":
-                found.add(process)
+            empty = (folder / "environ").read_bytes().strip(b"\0") == b""
+            if empty and mark.encode() in (folder / "cmdline").read_bytes():
+                found.append(process)
         except OSError:
             continue
     return found
@@ -70,17 +73,16 @@ def test_nothing_of_the_run_outlives_its_post(
     started: list[subprocess.Popen[bytes]], repo: Path, how: signal.Signals
 ) -> None:
     cookie = f"{os.getpid()}-{how}"
-    before = cleared()
     environment = {**os.environ, COOKIE: cookie, "PYTHONPATH": str(repo)}
     started.append(subprocess.Popen([sys.executable, "-c", WORKER], env=environment))
-    assert until(lambda: len(marked(cookie)) == 2 and len(cleared() - before) == 1, 10)
-    (hidden,) = cleared() - before
+    assert until(lambda: len(marked(cookie)) == 2 and len(cleared(HIDDEN)) == 1, 10)
+    (hidden,) = cleared(HIDDEN)
     stranger = subprocess.Popen([sys.executable, "-c", SLEEP], env={**os.environ, COOKIE: "other"})
     started.append(stranger)
     post = subprocess.Popen([sys.executable, "-c", POST, cookie], cwd=repo)
     started.append(post)
-    assert until(lambda: len(cleared() - before) == 2, 10)  # the warden stands
-    (warden,) = cleared() - before - {hidden}
+    assert until(lambda: len(cleared(cookie)) == 1, 10)  # the warden stands
+    (warden,) = cleared(cookie)
     time.sleep(LOOK_S + 0.5)  # it has seen the hidden one below its parent
     started[0].kill()  # Ray ends the worker; its children are orphans now
     started[0].wait()
