@@ -392,7 +392,6 @@ GRPO = [
     # Beside the SFT jobs above: of another size, and the warm start is an SFT too.
     "data_prep.out=data/grpo",
     "run.root=runs/grpo",
-    "data_prep.sft_size=2560",
     "data.train_batch_size=8",
     "data.val_max_samples=16",
     "actor_rollout_ref.actor.ppo_mini_batch_size=8",
