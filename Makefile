@@ -25,9 +25,9 @@ help: ## this list
 setup: ## install everything into .venv (idempotent; goes on after an interruption)
 	@$(SETUP)
 
-# And what only the tests need: a browser for the report page.
+# And what only the tests need: a browser for the pages, bubblewrap for the sandbox's tier.
 setup-dev:
-	@$(SETUP) --browser
+	@$(SETUP) --test-tools
 
 check: setup-dev ## lint, types, unit and rules tests
 	$(VENV) -m ruff check .

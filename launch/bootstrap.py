@@ -145,14 +145,14 @@ def prepare_venv(run: steps.Runner, venv: Path, held: Stamp | None, wanted: Stam
         steps.discard_half_installed(venv)
 
 
-def set_up(root: Path, *, hardware: str | None, this_python: bool, browser: bool) -> None:
+def set_up(root: Path, *, hardware: str | None, this_python: bool, test_tools: bool) -> None:
     """Make `.venv` ready; returns at once when it is.
 
     Args:
         root: the checkout.
         hardware: "cpu", "gpu" or None (see `wanted_stamp`).
         this_python: build the venv with the running interpreter's version.
-        browser: also look for a browser, which the tests of the report page need.
+        test_tools: also look for what only the tests need: a browser, bubblewrap.
 
     Raises:
         PlatformError: a step failed, with the step and the way out.
@@ -169,9 +169,9 @@ def set_up(root: Path, *, hardware: str | None, this_python: bool, browser: bool
                 steps.install(run, venv, wanted.hardware)
                 wanted.write(venv)
                 print("setup: ready")
-    if browser and not steps.has_browser():
+    if test_tools and (missing := steps.missing_test_tools()):
         with exclusive(root) as lock:
-            steps.install_browser(steps.Runner(root, lock), venv)
+            steps.install_test_tools(steps.Runner(root, lock), venv, missing)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -179,7 +179,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m launch.bootstrap", description="Set up .venv.")
     parser.add_argument("--hardware", choices=("cpu", "gpu"), help="default: what is there")
     parser.add_argument("--this-python", action="store_true", help="rebuild for this interpreter")
-    parser.add_argument("--browser", action="store_true", help="also install a browser for tests")
+    parser.add_argument(
+        "--test-tools", action="store_true", help="also install what only tests need"
+    )
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     with boundary():
@@ -189,7 +191,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 "make setup PYTHON=/path/to/python3.12",
             )
         root = Path(__file__).resolve().parent.parent
-        set_up(root, hardware=args.hardware, this_python=args.this_python, browser=args.browser)
+        set_up(
+            root, hardware=args.hardware, this_python=args.this_python, test_tools=args.test_tools
+        )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,11 @@ from conf.errors import PlatformError
 
 MINUTE = 60
 Command = Sequence[str | Path]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# What only the tests need, as packages of Debian's and the programs that will do.
+TEST_TOOLS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    "bubblewrap": ("bwrap",),
+}
 
 
 class Runner:
@@ -247,26 +251,31 @@ def install_cpu_torch(
     run.require(f"torch {version}, ordinary wheel", [*uv, wanted], 40 * MINUTE)
 
 
-def has_browser() -> bool:
-    """Whether a browser that can take a screenshot without a display is on PATH."""
-    return any(shutil.which(name) for name in BROWSERS)
+def missing_test_tools() -> list[str]:
+    """Packages that the tests want and of which no program is on PATH."""
+    return [
+        package
+        for package, programs in TEST_TOOLS.items()
+        if not any(shutil.which(program) for program in programs)
+    ]
 
 
-def install_browser(run: Runner, venv: Path) -> None:
-    """Install chromium where apt-get can do it; otherwise say how. Tried once for each venv."""
-    tried = venv / "temper-browser-tried"
+def install_test_tools(run: Runner, venv: Path, packages: Sequence[str]) -> None:
+    """Install packages where apt-get can do it; otherwise say how. Tried once for each venv."""
+    tried = venv / "temper-test-tools-tried"
     if tried.exists():
         return
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    what = f"{' and '.join(packages)} by apt-get"
     done = False
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        done = run("chromium by apt-get", install, 3 * MINUTE) or (
+        done = run(what, install, 3 * MINUTE) or (
             run("apt-get update", ["apt-get", "update"], 2 * MINUTE)
-            and run("chromium by apt-get", install, 3 * MINUTE)
+            and run(what, install, 3 * MINUTE)
         )
     if not done:
         print(
-            "setup: no browser: the tests that look at the report page need one → "
-            f"{' '.join(install)} (as root), or put chromium on PATH"
+            f"setup: no {' and no '.join(packages)}: tests of pages need a browser, those of a "
+            f"sandbox tier bwrap → {' '.join(install)} (as root), or put them on PATH"
         )
     tried.touch()

@@ -163,7 +163,8 @@ def rollout(record: Mapping[str, Any], where: str) -> Rollout:
         row=row,
         score=_number(verdict.get("score")),
         acc=_number(verdict.get("acc")),
-        label=None if label is None else bool(float(label)),
+        # An evaluation's record has a label too: the model's, a word.
+        label=bool(label) if isinstance(label, (bool, int, float)) else None,
         record=record,
     )
 

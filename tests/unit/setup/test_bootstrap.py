@@ -143,7 +143,7 @@ def test_an_interrupted_build_is_not_taken_for_a_ready_one(
 
     monkeypatch.setattr(bootstrap_steps, "install", install)
     for _ in range(2):  # the second call has nothing to do
-        bootstrap.set_up(checkout, hardware=None, this_python=False, browser=False)
+        bootstrap.set_up(checkout, hardware=None, this_python=False, test_tools=False)
     assert stages == ["looked", "building"]
     assert Stamp.read(venv) == ready
 
@@ -273,7 +273,7 @@ def test_ctrl_c_reaches_a_step_that_has_its_own_session(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("user", "apt", "calls"), [(0, 0, 1), (0, 1, 2), (1000, 0, 0)])
-def test_a_missing_browser_is_installed_or_said_once(
+def test_missing_test_tools_are_installed_or_said_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -287,10 +287,11 @@ def test_a_missing_browser_is_installed_or_said_once(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    assert not bootstrap_steps.has_browser()
+    missing = bootstrap_steps.missing_test_tools()
+    assert missing == ["chromium", "bubblewrap"]
     for _ in range(2):
-        bootstrap_steps.install_browser(bootstrap_steps.Runner(tmp_path, 0), tmp_path)
+        bootstrap_steps.install_test_tools(bootstrap_steps.Runner(tmp_path, 0), tmp_path, missing)
     asked = tmp_path / "calls"
     assert len(asked.read_text().splitlines() if asked.exists() else []) == calls
     said = capsys.readouterr().out
-    assert said.count("no browser") == (0 if calls == 1 else 1)
+    assert said.count("no chromium and no bubblewrap") == (0 if calls == 1 else 1)
