@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ CUDA_ALLOWED = (
 CONFIG_NAMES = re.compile(r"^(config|cfg|conf|configuration)$|_(config|cfg)$")
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """A module's tree, parsed once for all rules."""
+    return ast.parse(text)
+
+
+@cache
+def nodes(text: str) -> list[ast.AST]:
+    """All nodes of it."""
+    return list(ast.walk(parsed(text)))
+
+
 def too_long(path: Path, text: str) -> Iterator[str]:
     """More lines than a reader holds."""
     lines, most = len(text.splitlines()), MAX_LINES
@@ -33,7 +46,7 @@ def too_long(path: Path, text: str) -> Iterator[str]:
 
 def no_docstring(_path: Path, text: str) -> Iterator[str]:
     """A module that does not say what it is for."""
-    if not ast.get_docstring(ast.parse(text)):
+    if not ast.get_docstring(parsed(text)):
         yield "no module docstring"
 
 
@@ -41,7 +54,7 @@ def long_main(path: Path, text: str) -> Iterator[str]:
     """An entry point that does more than compose, validate and hand over."""
     if path.parts[0] == "tests":
         return
-    for node in ast.parse(text).body:
+    for node in parsed(text).body:
         if isinstance(node, ast.FunctionDef) and node.name == "main":
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > MAX_MAIN_LINES:
@@ -50,7 +63,7 @@ def long_main(path: Path, text: str) -> Iterator[str]:
 
 def config_default(path: Path, text: str) -> Iterator[str]:
     """A second default for a configuration's key, beside the one in conf/."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
         if node.func.attr != "get" or len(node.args) + len(node.keywords) < 2:
@@ -66,7 +79,7 @@ def cuda_literal(path: Path, text: str) -> Iterator[str]:
     """A device named outside the places that decide it."""
     if path.parts[0] == "tests" or any(path.match(glob) for glob in CUDA_ALLOWED):
         return
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         value = node.value if isinstance(node, ast.Constant) else None
         if isinstance(value, str) and re.fullmatch(r"cuda(:\d+)?", value):
             yield f"line {node.lineno}: device literal {value!r}"
@@ -77,7 +90,7 @@ def environment_write(path: Path, text: str) -> Iterator[str]:
     if path.parts[0] in ("launch", "tests"):
         return
     writers = {"update", "setdefault", "pop", "popitem", "clear", "putenv", "unsetenv"}
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         targets: list[ast.expr] = []
         if isinstance(node, ast.Assign | ast.Delete):
             targets = [t.value for t in node.targets if isinstance(t, ast.Subscript)]
@@ -91,7 +104,7 @@ def environment_write(path: Path, text: str) -> Iterator[str]:
 
 def swallowed(_path: Path, text: str) -> Iterator[str]:
     """An error that nobody will hear of."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.ExceptHandler):
             broad = node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
             silent = all(isinstance(step, ast.Pass | ast.Continue) for step in node.body)
