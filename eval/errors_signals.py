@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from conf.errors import RewardError
@@ -24,6 +25,7 @@ GRAM: Final = 4  # words
 DISTINCT: Final = 0.4  # share of different 4-grams below which the text says the same again
 MIN_GRAMS: Final = 80
 LANGUAGE_CHARS: Final = 2000
+HEAD_CHARS: Final = 400  # whose letters tell the script
 MIN_WORDS: Final = 12  # fewer say nothing of the language
 MIN_LATIN_WORDS: Final = 20  # names and units alone are taken for any language
 COMMON_SHARE: Final = 0.12  # English prose has 0.3-0.5 of these words
@@ -134,14 +136,18 @@ def foreign(prompt: str, response: str, language: str | None = None) -> str:
 
 def _reads_english(text: str) -> bool:
     found = _WORD.findall(text)
-    letters = sum(script(char) not in ("", "LATIN") for char in text[:400])
-    if letters > 0.3 * min(len(text), 400):
+    head = text[:HEAD_CHARS]
+    letters = 0
+    if not head.isascii():
+        letters = sum(script(char) not in ("", "LATIN") for char in head)
+    if letters > 0.3 * len(head):
         return False
     if len(found) < MIN_WORDS:
         return letters == 0
     return sum(word.lower() in _COMMON for word in found) >= COMMON_SHARE * len(found)
 
 
+@lru_cache(maxsize=1024)  # several samples and models answer the same prompt
 def _expected(prompt: str) -> str | None:
     """The prompt's language; None where it cannot be told."""
     text = _FENCE.sub(" ", prompt[:LANGUAGE_CHARS])

@@ -85,9 +85,9 @@ def test_unescaped_data_would_run(browse, tmp_path):
 
 def test_ten_thousand_items_are_quick(browse, tmp_path):
     folder = folders.evaluation(tmp_path / "big", {"gsm8k": folders.made(10_000)})
-    start = time.perf_counter()
+    start = time.process_time()  # one thread's work, however busy the machine is
     file = write_page(folder)
-    built = time.perf_counter() - start
+    built = time.process_time() - start
     text = dom(browse(file, "--dump-dom"))
     opened = int(re.search(r'data-ready="(\d+)"', text)[1]) / 1000
     assert "10,000 of 10,000 responses" in text
