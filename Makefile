@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
 	&& { echo "$$p"; break; }; done)
 VENV := .venv/bin/python
+# Each process of the tests would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(VENV) -m pytest
 # A run's start-up keeps one core busy, so two files at a time; the deaths are timed and run alone.
 SIDE_BY_SIDE := -v --durations=25 -n 2 --dist loadfile
