@@ -42,6 +42,9 @@ NOT_A_DIFFERENCE = (
     "preflight.*",
     "supervise.*",
     "guard.*",
+    # When it ends and which checkpoint counts.
+    "early_stopping.*",
+    "selection.*",
     "evaluation.*",
 )
 """Keys (shell patterns over dotted names) whose change leaves a run the same run."""

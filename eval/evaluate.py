@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from conf.atomic import write_json
 from eval.generate import Plan, Sampling
 from eval.generate_render import resolve_model
-from eval.items import choose, listed, read_items
+from eval.items import choose, left, listed, read_items
 from eval.records import Record, model_fingerprint
 from eval.responses import Job, Pending, complete
 from eval.score import Result, compare, summarise
@@ -61,6 +61,10 @@ def evaluate(spec: EvalSpec, stream: TextIO = sys.stderr) -> Result:
     """
     reward = load_correctness(spec.reward, spec.reward_options)
     rows = read_items(Path(spec.data), spec.strata)
+    left_out = 0
+    if spec.leave_out is not None:
+        kept = left(rows, Path(spec.leave_out))
+        rows, left_out = kept, len(rows) - len(kept)
     items = choose(rows, spec.n, spec.seed)
     folders = {label: resolve_model(name) for label, name in spec.models.items()}
     models = [
@@ -94,6 +98,8 @@ def evaluate(spec: EvalSpec, stream: TextIO = sys.stderr) -> Result:
         base, tuned = (model.label for model in models)
         results["verdict"] = compare(base, records[base], tuned, records[tuned])
     results["data"] = {"path": spec.data, "rows": len(rows), "n": len(items), "seed": spec.seed}
+    if left_out:
+        results["data"]["left_out"] = left_out
     results["sampling"] = sampling(spec)
     results["versions"] = versions()
     results["warnings"] = warnings

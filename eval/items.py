@@ -7,6 +7,7 @@ file that cannot be read is a `DataError`. Chat templates are the model's matter
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -126,6 +127,26 @@ def _stratum(row: Mapping[str, Any], strata: str, path: Path) -> str:
             raise DataError(f"{path} has no column {strata}", "strata=data_source, the default")
         value = value[part]
     return str(value)
+
+
+def left(items: Sequence[Item], listed: Path) -> list[Item]:
+    """The items whose row numbers a JSON file does not list.
+
+    Raises:
+        DataError: the file holds no list of whole numbers, or no item is left.
+    """
+    try:
+        rows = json.loads(listed.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read leave_out={listed}: {error}", "a JSON list") from error
+    if not isinstance(rows, list) or not all(type(row) is int for row in rows):
+        raise DataError(f"leave_out={listed} is no list of row numbers", "[0, 7, 12]")
+    found = [item for item in items if item.index not in set(rows)]
+    if not found:
+        raise DataError(
+            f"leave_out={listed} leaves none of {len(items)} rows", "rows that it does not list"
+        )
+    return found
 
 
 def choose(items: Sequence[Item], n: int, seed: int) -> list[Item]:

@@ -73,6 +73,8 @@ class RunRecord:
     environment: Json | None
     preflight: Json | list[Any] | None
     results: Json | None
+    stopped: Json | None  # the early stop of an SFT run
+    best: Json | None  # the checkpoint that was chosen, by eval.best
     attempts: tuple[Attempt, ...]
     problems: tuple[str, ...]
 
@@ -229,6 +231,8 @@ def read_run(folder: Path) -> RunRecord:
         environment=reader.object("environment.json"),
         preflight=reader.json("preflight.json"),
         results=reader.object("eval/results.json"),
+        stopped=reader.object("stopped.json"),
+        best=reader.object("best/best.json"),
         attempts=reader.attempts(),
         problems=tuple(reader.problems),
     )

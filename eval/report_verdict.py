@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from eval.best import line
 from eval.report_curves import accuracy_chart
 from eval.report_data import Json, RunRecord
 from eval.report_intervals import Bar
@@ -75,9 +76,12 @@ def evaluations(results: Json | None) -> tuple[Evaluated, ...]:
 def planned_steps(run: RunRecord) -> int | None:
     """The step at which the run was to end; None when neither plan nor configuration says.
 
-    plan.json tells how the run was begun; a run that was extended since goes by its configuration.
+    plan.json tells how the run was begun; a run that was extended since goes by its configuration,
+    and one that stopped early ended where it was to end.
     """
     last = max(run.metrics.train_steps, default=0)
+    if run.stopped is not None and run.stopped.get("step") == last:
+        return last
     for value in ((run.plan or {}).get("steps"), run.setting("trainer.total_training_steps")):
         if isinstance(value, int) and not isinstance(value, bool) and value >= max(last, 1):
             return value
@@ -157,6 +161,24 @@ def _validated(run: RunRecord) -> str:
     )
 
 
+def _ending(run: RunRecord) -> str:
+    """Where training ended early, and which checkpoint was taken, in sentences; else empty."""
+    said = ""
+    early = run.stopped or {}
+    if early.get("step") == max(run.metrics.train_steps, default=0):
+        said += (
+            f" Training stopped early at step {early['step']}: val/loss did not fall in "
+            f"{early.get('patience')} validations."
+        )
+    if run.best is not None and run.setting("selection.checkpoint") == "best":
+        said += f" Of its checkpoints the best was taken: {line(run.best).partition(': ')[2]}."
+    data = (run.results or {}).get("data")
+    left_out = data.get("left_out") if isinstance(data, dict) else None
+    if isinstance(left_out, int):
+        said += f" The {left_out:,} rows that chose it were not evaluated."
+    return said
+
+
 def judge(run: RunRecord) -> Verdict:
     """The verdict on a run."""
     rows = evaluations(run.results)
@@ -177,6 +199,7 @@ def judge(run: RunRecord) -> Verdict:
             f"{steps} recorded, but no held-out evaluation: whether the model became better is "
             f"not known.{_validated(run)}"
         )
+    sentence += _ending(run)
     if stopped:
         return Verdict("stopped", stopped, f"{headline}. {sentence}", rows)
     return Verdict(state, headline, sentence, rows)

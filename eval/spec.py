@@ -83,6 +83,10 @@ class EvalSpec(EngineSpec):
     reward_options: dict[str, Any] = Field(
         default={}, description="reward_options.NAME=value, given to the grader"
     )
+    leave_out: Text | None = Field(
+        default=None,
+        description="JSON file of row numbers that are no items: those that chose the checkpoint",
+    )
     n: int = Field(
         default=500, ge=1, description="items, a seeded stratified sample; all when there are fewer"
     )

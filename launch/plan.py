@@ -15,9 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import ConfigError, DataError
 from conf.runs import RunFolder
+from launch.early_stopping import stopped
 from launch.jobs_plan import quoted
 from launch.resume import checkpoints, find_complete_checkpoint
 from launch.run_metrics import read_report
+from launch.selection import kept, weights
 
 # Nodes of ours that a warm start shares with the job that asked for it.
 SHARED = ("run.root", "run.seed", "hardware", "policy", "data_prep")
@@ -61,10 +63,11 @@ def _rows(config: DictConfig) -> int:
 
 
 def is_finished(run: RunFolder, config: DictConfig, steps: int) -> bool:
-    """Whether the planned step is recorded and, where checkpoints are kept, saved whole.
+    """Whether the last step is recorded and, where checkpoints are kept, saved whole.
 
     SFT logs its last step before it saves, so that metrics alone do not tell.
     """
+    steps = last_step(run, config, steps)
     report = read_report(run)
     if report.last_step < steps:
         return False
@@ -73,23 +76,38 @@ def is_finished(run: RunFolder, config: DictConfig, steps: int) -> bool:
     return any(one.step == steps and not one.problem for one in checkpoints(run, report))
 
 
+def last_step(run: RunFolder, config: DictConfig, planned: int) -> int:
+    """The step at which the run ends: the planned one, or that of its early stop."""
+    early = stopped(run.path, config.get("early_stopping"))
+    return planned if early is None else early.step
+
+
 def policy_folder(path: Path) -> Path:
     """The Hugging Face folder that a policy's path means.
 
     Args:
-        path: such a folder or a hub id (returned as it is), or a run's folder, whose newest
-            complete checkpoint it then is.
+        path: such a folder or a hub id (returned as it is), or a run's folder: its newest complete
+            checkpoint, or its best one where its `selection.checkpoint` says so.
 
     Raises:
-        ConfigError: a run's folder without a complete checkpoint.
+        ConfigError: a run's folder without such a checkpoint.
     """
     if not (path / "checkpoints").is_dir():
         return path
-    found = find_complete_checkpoint(RunFolder.open(path))
+    run = RunFolder.open(path)
+    if (run.config.get("selection") or {}).get("checkpoint") == "best":
+        best = next(iter(kept(path)), None)
+        if best is None:
+            raise ConfigError(
+                f"{path} kept no checkpoint as its best: none was validated at the step it was "
+                "saved at",
+                f"policy.path={path}/checkpoints/global_step_N/…/huggingface",
+            )
+        return best.weights
+    found = find_complete_checkpoint(run)
     if found is None:
         raise ConfigError(f"{path} has no complete checkpoint", f"policy.path={path}/…/huggingface")
-    inner = found.path / "actor"
-    return (inner if inner.is_dir() else found.path) / "huggingface"
+    return weights(found.path)
 
 
 def with_policy(config: DictConfig, path: str) -> DictConfig:

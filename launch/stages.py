@@ -17,6 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 import conf.errors
+from conf.atomic import write_json
 from conf.errors import EvaluationError, PreflightError, TemperError
 from conf.runs import Attempt, RunFolder
 from launch.failure import raise_for
@@ -26,6 +27,7 @@ from launch.preflight import probe
 from launch.processes import end_with_parent
 from launch.progress import say
 from launch.redact import Redactor
+from launch.selection import rows_that_choose
 from launch.supervise import run_attempt
 
 
@@ -84,6 +86,11 @@ def environment_record() -> dict[str, Any]:
     return probe(with_torch=False)
 
 
+def choose(run: RunFolder, config: DictConfig) -> None:
+    """Say which checkpoint is the best, by what metric, and how sure that is."""
+    _command(config.job, ["eval.best", str(run.path)])
+
+
 def evaluate(run: RunFolder, config: DictConfig) -> None:
     """Held-out greedy evaluation of the starting and the trained model, in one process.
 
@@ -103,6 +110,9 @@ def evaluate(run: RunFolder, config: DictConfig) -> None:
     ]
     log = Attempt(run.eval_dir / "process")
     log.path.mkdir(parents=True, exist_ok=True)
+    if choosing := rows_that_choose(config):
+        write_json(run.eval_dir / "chosen_on.json", choosing)
+        arguments.append(f"leave_out={run.eval_dir / 'chosen_on.json'}")
     values = environment()
     outcome = run_attempt(
         [sys.executable, "-m", "eval.run", *arguments],

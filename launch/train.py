@@ -15,12 +15,14 @@ from omegaconf import DictConfig
 
 from conf.runs import RunFolder
 from launch import compose, plan, stages
+from launch.early_stopping import forget, stopped
 from launch.failure import raise_for
 from launch.leftovers import end_leftovers
 from launch.progress import Progress, say
 from launch.redact import Redactor
 from launch.resume import newest_complete_checkpoint
 from launch.run_metrics import check_metrics, merge_metrics
+from launch.selection import abandon
 from launch.supervise import run_attempt
 
 
@@ -69,7 +71,8 @@ def train(config: DictConfig) -> RunFolder:
             config.run.root, config.run.recipe, config.run.name, config, redact=redactor.tree
         )
         if plan.is_finished(run_folder, config, steps):
-            say(config.job, f"{run_folder.path} is finished: step {steps} of {steps}")
+            end = plan.last_step(run_folder, config, steps)
+            say(config.job, f"{run_folder.path} is finished: step {end} of {steps}")
             return run_folder
     documents["preflight"] = stages.preflight(config)
     run_folder = RunFolder.prepare(
@@ -94,6 +97,8 @@ def _attempt(run_folder: RunFolder, config: DictConfig, steps: int, redactor: Re
     point = newest_complete_checkpoint(run_folder)
     for note in point.notes:
         say(config.job, note)
+    forget(run_folder.path)
+    abandon(run_folder.path, after=point.step)
     attempt = run_folder.new_attempt(from_step=point.step)
     where = f"resumes at step {point.step}" if point.step else "starts"
     say(config.job, f"{where}; {steps} steps; log: {attempt.stdout_log}")
@@ -107,4 +112,9 @@ def _attempt(run_folder: RunFolder, config: DictConfig, steps: int, redactor: Re
     merge_metrics(run_folder)
     if outcome.reason != "finished":
         raise_for(outcome, attempt)
-    check_metrics(run_folder, steps)
+    check_metrics(run_folder, plan.last_step(run_folder, config, steps))
+    early = stopped(run_folder.path, config.get("early_stopping"))
+    if early is not None:
+        say(config.job, early.sentence)
+    if config.selection.checkpoint == "best":
+        stages.choose(run_folder, config)

@@ -1,6 +1,7 @@
 """Hand an SFT configuration to verl's Ray SFT trainer on a running Ray.
 
-In: the resolved configuration. Out: verl has trained, or its exception.
+In: the resolved configuration. Out: verl has trained to its last step or to an early stop, or its
+exception.
 `verl.trainer.sft_trainer_ray.run_sft` calls a bare `ray.init()`; we start Ray first and
 take its trainer class.
 """
@@ -11,16 +12,17 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from launch.bridge.sft_validation import LossWatch, StoppedEarlyError, watched
 from launch.cpu_platform.device_check import require_device, require_here
 
 
 def train(config: DictConfig) -> None:
     """Run verl's SFT trainer to its end."""
     require_here(config.hardware.device)
-    from verl.trainer.sft_trainer_ray import SFTTrainer
+    from verl.trainer import sft_trainer_ray
 
-    class Trainer(SFTTrainer):
-        """verl's trainer with the device checked and `data.num_workers` honoured."""
+    class Trainer(sft_trainer_ray.SFTTrainer):  # type: ignore[misc]
+        """verl's trainer with the device checked, `data.num_workers` and our stops honoured."""
 
         def _build_engine(self) -> Any:
             super()._build_engine()
@@ -29,7 +31,12 @@ def train(config: DictConfig) -> None:
 
         def fit(self) -> None:
             leave_finished_epoch(self)
-            super().fit()
+            watch = LossWatch(self.config, self.resume_global_step)
+            with watched(self, sft_trainer_ray, watch):
+                try:
+                    super().fit()
+                except StoppedEarlyError:
+                    watch.stop(self, self.total_training_steps)
 
         def _build_dataloader(self) -> None:
             super()._build_dataloader()

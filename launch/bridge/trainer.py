@@ -3,7 +3,8 @@
 In: verl's configuration. Out: verl's training loop, unchanged but for: a device check once the
 workers are up, the log-prob guard at each logged step, a short poll for finished rollouts; and of
 the rewards: their metrics, rewards over whole groups, components for GDPO, dumps that hold the
-verdicts, a validation that counts no failed verifier as a wrong answer, and the breaker's stop.
+verdicts, a validation that counts no failed verifier as a wrong answer, and the breaker's stop; and
+the best checkpoint is kept.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from launch.bridge.reward_metrics import (
 )
 from launch.bridge.reward_rows import components_for_gdpo, group_scores, read_rows, write_scores
 from launch.bridge.reward_watch import RewardWatch
+from launch.bridge.selection import Selection
 from launch.cpu_platform.device_check import require_device
 
 # verl polls every 2 s, and no configuration key says otherwise: half a step lost on small models.
@@ -33,6 +35,7 @@ class GuardedTrainer(PPOTrainerSync):
     """`PPOTrainerSync`, checked, with rewards that one can see."""
 
     watch: RewardWatch
+    selection: Selection
     rows: list[Row]
     verdicts: list[tuple[Any, ...]]
 
@@ -48,6 +51,7 @@ class GuardedTrainer(PPOTrainerSync):
         servers = [s for r in self.llm_server_manager.get_replicas() for s in r.servers]
         require_device(servers, device, "rollout servers")
         self.watch = RewardWatch(self.config, self.reward_loop_manager.reward_loop_workers)
+        self.selection = Selection(self.config)
         self.rows, self.verdicts = [], []
         super().on_init_end()
 
@@ -95,12 +99,18 @@ class GuardedTrainer(PPOTrainerSync):
             metrics: dict[str, float] = super()._validate()
         verdicts = self.watch.collect(self.global_steps)
         self.watch.check(self.global_steps)
+        self.selection.validated(self.global_steps, metrics)
         return metrics | verdict_metrics(verdicts, "val-aux/reward")
 
-    def _val_metrics_update(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+    def _val_metrics_update(
+        self, sources: Any, uids: Any, verdicts: Any, turns: Any, **kwargs: Any
+    ) -> dict[str, float]:
         """verl's, over the samples that have a verdict: it would count a dropped one as wrong."""
         kwargs["expected_acc_counts"] = None
-        metrics: dict[str, float] = super()._val_metrics_update(*args, **kwargs)
+        self.selection.saw(uids, verdicts)
+        metrics: dict[str, float] = super()._val_metrics_update(
+            sources, uids, verdicts, turns, **kwargs
+        )
         return metrics
 
     def _dump_generations(self, *args: Any, **kwargs: Any) -> None:

@@ -41,6 +41,7 @@ from launch.preflight.checks_ray import (
     host_cpu_count,
 )
 from launch.preflight.checks_reward import check_reward
+from launch.preflight.checks_selection import check_selection
 from launch.preflight.checks_sft import check_sft_batch
 from launch.preflight.checks_steps import check_steps, planned_steps
 from launch.preflight.checks_tokens import check_tokens
@@ -197,6 +198,7 @@ def _checks(
         ("batch", batch),
         ("tokens", lambda: check_tokens(settings, model.result().context)),
         ("steps", steps),
+        ("selection", lambda: check_selection(settings, data.result().val_rows)),
     ]
 
 
