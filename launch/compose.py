@@ -21,6 +21,7 @@ from launch import hardware
 from launch.recipes import find_recipe, recipe_names, store_recipe
 
 ROOTS = {"grpo": "rl", "ppo": "rl", "sft": "sft"}
+GROUPS = ("policy", "control")  # option groups that our roots choose from by default
 
 
 def conf_dir() -> Path:
@@ -57,8 +58,11 @@ def prepare(job: str, arguments: Sequence[str]) -> list[str]:
     _name_search_paths()
     chosen = {key: value for key, value in map(_split, arguments)}
     flags = [a for a in arguments if _is_flag(a)]
+    # +control=random_reward, as one writes +recipe=NAME, chooses the option too.
     rewritten = [
-        a for a in arguments if not _is_flag(a) and _split(a)[0] not in ("recipe", "hardware")
+        a.lstrip("+") if _split(a)[0] in GROUPS else a
+        for a in arguments
+        if not _is_flag(a) and _split(a)[0] not in ("recipe", "hardware")
     ]
     fixed_by_recipe = False
     if "recipe" in chosen:

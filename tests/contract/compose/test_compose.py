@@ -54,6 +54,12 @@ def test_numbers_of_a_recipe_are_numbers() -> None:
     assert compose("grpo", ["+recipe=gsm8k"]).actor_rollout_ref.actor.optim.lr == 1e-6
 
 
+@pytest.mark.parametrize("plus", ["", "+"])
+def test_a_control_arm_is_chosen_with_or_without_a_plus(plus: str) -> None:
+    given = ["+recipe=arithmetic", "hardware=cpu", f"{plus}control=random_reward"]
+    assert compose("grpo", given).reward.custom_reward_function.reward_kwargs.control == "random"
+
+
 def test_tiny_brings_the_recipe_s_rehearsal_and_its_own_model() -> None:
     """policy=tiny replaces the recipe's model and applies the recipe's section `tiny`."""
     real = compose("grpo", ["+recipe=gsm8k", "hardware=cpu"])

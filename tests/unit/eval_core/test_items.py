@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import DataError
-from eval.items import choose, read_items
+from eval.items import choose, left, read_items
 
 
 def _row(index: int, source: str = "a", level: str = "1") -> dict[str, Any]:
@@ -59,6 +59,22 @@ def test_a_sample_is_that_of_its_seed(tmp_path: Path) -> None:
     assert ids == [item.id for item in choose(items, 20, seed=1)]
     assert ids != [item.id for item in choose(items, 20, seed=2)]
     assert choose(items, 100, seed=1) == items == choose(items, 101, seed=9)
+
+
+def test_rows_may_be_left_out(tmp_path: Path) -> None:
+    items = read_items(_file(tmp_path, [_row(i) for i in range(5)]))
+    listed = tmp_path / "rows.json"
+    listed.write_text("[0, 3, 99]")
+    assert [item.index for item in left(items, listed)] == [1, 2, 4]
+    for text, said in (
+        ("[0, 1, 2, 3, 4]", "leaves none of 5 rows"),
+        ('{"rows": []}', "no list of row numbers"),
+        ("[0.5]", "no list of row numbers"),
+        ("[0", "cannot read leave_out="),
+    ):
+        listed.write_text(text)
+        with pytest.raises(DataError, match=said):
+            left(items, listed)
 
 
 def test_strata_may_be_a_part_of_a_column(tmp_path: Path) -> None:
