@@ -1,1 +1,1 @@
-"""Checkable instructions: the 25 of IFEval (arXiv 2311.07911), strict and loose, offline."""
+"""Checkable instructions: IFEval's 25 and IFBench's 58, strict and loose, offline."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, get_args
 
-from rewards.ifeval.instructions import GoldProblem, Instruction
+from rewards.ifeval.arguments import GoldProblem
+from rewards.ifeval.instructions import Instruction
 from rewards.ifeval.rows import instructions
 from rewards.verdict import Verdict, gold_error
 

@@ -10,15 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any, Final
 
-from rewards.ifeval import checks
-from rewards.language_id import code_of, languages
-
-
-class GoldProblem(ValueError):
-    """A row asks for something that cannot be checked."""
+from rewards.ifeval import checks, ifbench
+from rewards.ifeval.arguments import (
+    GoldProblem,
+    Reader,
+    count,
+    language,
+    letter,
+    options,
+    place,
+    relation,
+    text,
+    texts,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,108 +46,53 @@ class Instruction:
         return bool(response.strip()) and self.checker(response, **self.arguments)
 
 
-def _count(value: object) -> int:
-    """A whole number from 0 on; data frames turn them into floats."""
-    whole = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
-    if isinstance(value, bool) or not whole or int(value) < 0:  # type: ignore[call-overload]
-        raise GoldProblem(f"needs a whole number from 0 on, got {value!r}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
-
-
-def _place(value: object) -> int:
-    """A position, counted from 1."""
-    number = _count(value)
-    if number < 1:
-        raise GoldProblem("counts from 1, got 0")
-    return number
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise GoldProblem(f"needs a text that is not empty, got {value!r}")
-    return value
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        raise GoldProblem(f"needs a list of texts, got {value!r}")
-    return [_text(item) for item in value]
-
-
-def _options(value: object) -> list[str]:
-    found = _texts(value)
-    if len(found) < 2:
-        raise GoldProblem(f"needs at least two options, got {found!r}")
-    return found
-
-
-def _letter(value: object) -> str:
-    if not isinstance(value, str) or len(value) != 1:
-        raise GoldProblem(f"needs one character, got {value!r}")
-    return value
-
-
-def _relation(value: object) -> str:
-    if value not in checks.RELATIONS:
-        raise GoldProblem(f"needs one of {', '.join(checks.RELATIONS)}, got {value!r}")
-    return str(value)
-
-
-def _language(value: object) -> str:
-    code = code_of(_text(value))
-    if code is None:
-        raise GoldProblem(f"no language {value!r}; known: {', '.join(sorted(languages()))}")
-    return code
-
-
-Reader = Callable[[object], Any]
-_COUNTED: Final = {"relation": _relation}
+_COUNTED: Final = {"relation": relation}
 KINDS: Final[Mapping[str, tuple[Callable[..., bool], Mapping[str, Reader]]]] = {
-    "keywords:existence": (checks.keywords_exist, {"keywords": _texts}),
+    "keywords:existence": (checks.keywords_exist, {"keywords": texts}),
     "keywords:frequency": (
         checks.keyword_frequency,
-        {"keyword": _text, "frequency": _count, **_COUNTED},
+        {"keyword": text, "frequency": count, **_COUNTED},
     ),
-    "keywords:forbidden_words": (checks.forbidden_words, {"forbidden_words": _texts}),
+    "keywords:forbidden_words": (checks.forbidden_words, {"forbidden_words": texts}),
     "keywords:letter_frequency": (
         checks.letter_frequency,
-        {"letter": _letter, "let_frequency": _count, "let_relation": _relation},
+        {"letter": letter, "let_frequency": count, "let_relation": relation},
     ),
-    "language:response_language": (checks.response_language, {"language": _language}),
+    "language:response_language": (checks.response_language, {"language": language}),
     "length_constraints:number_sentences": (
         checks.number_sentences,
-        {"num_sentences": _count, **_COUNTED},
+        {"num_sentences": count, **_COUNTED},
     ),
-    "length_constraints:number_paragraphs": (checks.number_paragraphs, {"num_paragraphs": _count}),
-    "length_constraints:number_words": (checks.number_words, {"num_words": _count, **_COUNTED}),
+    "length_constraints:number_paragraphs": (checks.number_paragraphs, {"num_paragraphs": count}),
+    "length_constraints:number_words": (checks.number_words, {"num_words": count, **_COUNTED}),
     "length_constraints:nth_paragraph_first_word": (
         checks.nth_paragraph_first_word,
-        {"num_paragraphs": _count, "nth_paragraph": _place, "first_word": _text},
+        {"num_paragraphs": count, "nth_paragraph": place, "first_word": text},
     ),
     "detectable_content:number_placeholders": (
         checks.number_placeholders,
-        {"num_placeholders": _count},
+        {"num_placeholders": count},
     ),
-    "detectable_content:postscript": (checks.postscript, {"postscript_marker": _text}),
-    "detectable_format:number_bullet_lists": (checks.number_bullets, {"num_bullets": _count}),
+    "detectable_content:postscript": (checks.postscript, {"postscript_marker": text}),
+    "detectable_format:number_bullet_lists": (checks.number_bullets, {"num_bullets": count}),
     "detectable_format:constrained_response": (checks.constrained_response, {}),
     "detectable_format:number_highlighted_sections": (
         checks.number_highlights,
-        {"num_highlights": _count},
+        {"num_highlights": count},
     ),
     "detectable_format:multiple_sections": (
         checks.multiple_sections,
-        {"section_spliter": _text, "num_sections": _count},
+        {"section_spliter": text, "num_sections": count},
     ),
     "detectable_format:json_format": (checks.json_format, {}),
     "detectable_format:title": (checks.title, {}),
     "combination:two_responses": (checks.two_responses, {}),
-    "combination:repeat_prompt": (checks.repeat_prompt, {"prompt_to_repeat": _text}),
-    "startend:end_checker": (checks.end_phrase, {"end_phrase": _text}),
+    "combination:repeat_prompt": (checks.repeat_prompt, {"prompt_to_repeat": text}),
+    "startend:end_checker": (checks.end_phrase, {"end_phrase": text}),
     "startend:quotation": (checks.quotation, {}),
     "change_case:capital_word_frequency": (
         checks.capital_word_frequency,
-        {"capital_frequency": _count, "capital_relation": _relation},
+        {"capital_frequency": count, "capital_relation": relation},
     ),
     "change_case:english_capital": (checks.english_capital, {}),
     "change_case:english_lowercase": (checks.english_lowercase, {}),
@@ -149,12 +100,29 @@ KINDS: Final[Mapping[str, tuple[Callable[..., bool], Mapping[str, Reader]]]] = {
     # As RLVR-IFeval words four of them; `rows` maps its function names here.
     "rlvr:keyword_frequency": (
         checks.word_frequency,
-        {"keyword": _text, "frequency": _count, **_COUNTED},
+        {"keyword": text, "frequency": count, **_COUNTED},
     ),
-    "rlvr:number_paragraphs": (checks.number_paragraphs_spaced, {"num_paragraphs": _count}),
-    "rlvr:choice": (checks.one_of, {"options": _options}),
+    "rlvr:number_paragraphs": (checks.number_paragraphs_spaced, {"num_paragraphs": count}),
+    "rlvr:choice": (checks.one_of, {"options": options}),
+    **ifbench.KINDS,
 }
-IFEVAL_IDS: Final = frozenset(name for name in KINDS if not name.startswith("rlvr:"))
+IFEVAL_IDS: Final = frozenset(
+    name for name in KINDS.keys() - ifbench.IDS if not name.startswith("rlvr:")
+)
+
+
+def _impossible(ready: Mapping[str, Any]) -> str:
+    """Why no response can follow arguments that are right one by one; "" if one can."""
+    match ready:
+        case {"nth_paragraph": nth, "num_paragraphs": many} if nth > many:
+            return f"paragraph {nth} of {many}"
+        case {"min_words": least, "max_words": most} if least > most:
+            return f"at least {least} and at most {most} words"
+        case {"prompt_to_repeat": prompt, "n_start": start, "n_end": end}:
+            count = len(prompt.split())
+            if not start <= end < count:
+                return f"words {start} to {end} of {count}, counted from 0"
+    return ""
 
 
 def instruction(id: str, arguments: Mapping[str, Any] | None) -> Instruction:
@@ -181,6 +149,7 @@ def instruction(id: str, arguments: Mapping[str, Any] | None) -> Instruction:
             ready[name] = read(given[name])
         except GoldProblem as problem:
             raise GoldProblem(f"{id}: {name} {problem}") from None
-    if ready.get("nth_paragraph", 0) > ready.get("num_paragraphs", 0) and "nth_paragraph" in ready:
-        raise GoldProblem(f"{id}: paragraph {ready['nth_paragraph']} of {ready['num_paragraphs']}")
+    impossible = _impossible(ready)
+    if impossible:
+        raise GoldProblem(f"{id}: {impossible}")
     return Instruction(id, ready, checker)

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from rewards.ifeval.instructions import GoldProblem, Instruction, instruction
+from rewards.ifeval.arguments import GoldProblem
+from rewards.ifeval.instructions import Instruction, instruction
 
 _N: Final = {
     "verify_keyword_frequency": "frequency",

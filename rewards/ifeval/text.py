@@ -53,13 +53,18 @@ _CAPITAL_CUT = re.compile(r"[\s,;:?!()\[\]{}<>\"“”]+|--+|\.{2,}")
 
 
 @lru_cache(maxsize=1)
-def _word() -> re.Pattern[str]:
-    r"""A run of word characters and combining marks.
+def marks() -> str:
+    r"""The combining marks.
 
-    `\w` alone knows no marks and would cut a Hindi or Telugu word at each vowel sign.
+    `\w` alone knows none and would cut a Hindi or Telugu word at each vowel sign.
     """
-    marks = (chr(n) for n in range(0x300, 0x3100) if unicodedata.category(chr(n))[0] == "M")
-    return re.compile(rf"\w[\w{''.join(marks)}]*")
+    return "".join(chr(n) for n in range(0x300, 0x3100) if unicodedata.category(chr(n))[0] == "M")
+
+
+@lru_cache(maxsize=1)
+def _word() -> re.Pattern[str]:
+    """A run of word characters and combining marks."""
+    return re.compile(rf"\w[\w{marks()}]*")
 
 
 def count_words(text: str) -> int:
@@ -102,8 +107,13 @@ def _ends(text: str, stop: re.Match[str], after: str) -> bool:
 
 
 def count_sentences(text: str) -> int:
-    """Sentences; what follows the last stop counts as one if it holds a letter or digit."""
-    count = 0
+    """How many there are."""
+    return len(sentences(text))
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences, each with its stop; what follows the last stop is one if it is not blank."""
+    found = []
     position = 0  # where the current sentence began
     for stop in _STOP.finditer(text):
         end = stop.end()
@@ -114,11 +124,12 @@ def count_sentences(text: str) -> int:
         wide = stop[0][0] not in ".?!" and stop[0][0] not in "।॥؟"  # no space after a CJK stop
         if not text[end].isspace() and not wide:
             continue
-        rest = _next_letter(text, end)
-        if _ends(text, stop, rest) and text[position:end].strip():
-            count += 1
+        after = _next_letter(text, end)
+        if _ends(text, stop, after) and text[position:end].strip():
+            found.append(text[position:end].strip())
             position = end
-    return count + bool(text[position:].strip())
+    rest = text[position:].strip()
+    return [*found, rest] if rest else found
 
 
 def _next_letter(text: str, start: int) -> str:
