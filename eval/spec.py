@@ -56,7 +56,7 @@ class EngineSpec(BaseModel):
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="CPU threads; null: 1 for models below 100 MB, else torch's own number",
+        description="CPU threads; null: 2 for models below 100 MB, else torch's own number",
     )
 
     def engine(self, tensor_parallel: int = 1) -> EngineOptions:

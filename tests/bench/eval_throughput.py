@@ -1,10 +1,10 @@
 """Tokens a second of an evaluation, and of bare `LLM.generate`: a script for the bench.
 
-`python eval_throughput.py FOLDER bare|uniproc|ours` answers the same prompts with the same random
-model, which the first call builds in FOLDER, and prints one JSON line. `bare`: `LLM.generate` as
-vLLM sets it up by itself; `uniproc`: the same with the engine in its process, as an evaluation has
-it on a CPU; `ours`: an evaluation's back end alone (`engine`) and with grading and records
-(`whole`). Medians over turns after a warm-up.
+`python eval_throughput.py FOLDER bare|paired` answers the same prompts with the same random model,
+which the first call builds in FOLDER, and prints one JSON line. `bare`: `LLM.generate` as vLLM sets
+it up by itself. `paired`, turn about in one process: `LLM.generate` with the engine in its process,
+as an evaluation has it on a CPU (`uniproc`), an evaluation's back end alone (`engine`), and with
+grading and records (`whole`). Medians over turns after a warm-up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from eval.items import Item
 from eval.responses import Job, Pending
 from rewards.registry import load_correctness
 
-PROMPTS, TOKENS, TURNS, ROWS = 64, 32, 3, 32
+PROMPTS, TOKENS, TURNS, ROWS = 128, 128, 5, 32
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,18 +52,19 @@ def build(folder: Path) -> None:
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
 
 
-def median(turn: Callable[[], int]) -> float:
-    """Tokens a second of the median turn."""
-    found = []
+def medians(turns: dict[str, Callable[[], int]]) -> dict[str, float]:
+    """Tokens a second of the median turn of each, one turn of each after the other."""
+    found: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(TURNS + 1):
-        began = time.perf_counter()
-        tokens = turn()
-        found.append(tokens / (time.perf_counter() - began))
-    return statistics.median(found[1:])
+        for name, turn in turns.items():
+            began = time.perf_counter()
+            tokens = turn()
+            found[name].append(tokens / (time.perf_counter() - began))
+    return {name: statistics.median(values[1:]) for name, values in found.items()}
 
 
-def bare(folder: Path, chats: list[Any], *, uniproc: bool) -> dict[str, float]:
-    """`LLM.generate` on the rendered prompts."""
+def generation(folder: Path, chats: list[Any], *, uniproc: bool) -> Callable[[], int]:
+    """A turn of `LLM.generate` on the rendered prompts."""
     from vllm import LLM, SamplingParams
     from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
@@ -87,11 +88,11 @@ def bare(folder: Path, chats: list[Any], *, uniproc: bool) -> dict[str, float]:
         outputs = llm.generate(prompts, how, use_tqdm=False)
         return sum(len(output.outputs[0].token_ids) for output in outputs)
 
-    return {"tokens_per_second": median(turn)}
+    return turn
 
 
-def ours(folder: Path, chats: list[Any], records: Path) -> dict[str, float]:
-    """An evaluation's back end, alone and with what it is for."""
+def paired(folder: Path, chats: list[Any], records: Path) -> dict[str, float]:
+    """An evaluation's back end, alone and with what it is for, beside `LLM.generate`."""
     how = Sampling(0.0, TOKENS)
     requests = [Request(chat, how) for chat in chats]
     options = EngineOptions("auto", "auto", ROWS, 0.5, 0.5, True, None)
@@ -106,18 +107,21 @@ def ours(folder: Path, chats: list[Any], records: Path) -> dict[str, float]:
             with Pending(job, records / f"{name}.jsonl", io.StringIO()) as pending:
                 return sum(record["tokens"] for record in pending.complete(lambda: engine))
 
-        alone = median(lambda: sum(one.tokens for one in engine.generate(requests)))
-        return {"engine": alone, "whole": median(whole)}
+        def alone() -> int:
+            return sum(one.tokens for one in engine.generate(requests))
+
+        bare = generation(folder, chats, uniproc=True)
+        return medians({"uniproc": bare, "engine": alone, "whole": whole})
 
 
 def main(folder: Path, mode: str) -> None:
-    """Measure one of the three and print."""
+    """Measure and print."""
     build(folder / "model")
     chats = [[{"role": "user", "content": f"{7 * i}+{i}="}] for i in range(PROMPTS)]
-    if mode == "ours":
-        told = ours(folder / "model", chats, folder)
+    if mode == "paired":
+        told = paired(folder / "model", chats, folder)
     else:
-        told = bare(folder / "model", chats, uniproc=mode == "uniproc")
+        told = medians({"bare": generation(folder / "model", chats, uniproc=False)})
     print(json.dumps(told))
 
 
