@@ -15,7 +15,6 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 import conf
-from conf.contract import check_nodes
 from conf.errors import ConfigError, PlatformError
 from launch import hardware
 from launch.recipes import find_recipe, recipe_names, store_recipe
@@ -126,6 +125,8 @@ def resolve(config: DictConfig) -> DictConfig:
     if missing:
         name = min(missing, key=len)
         raise ConfigError(f"{name} has no value", f"{name}=… (or +recipe=NAME, which sets it)")
+    from conf.contract import check_nodes  # pydantic: `--cfg job` answers without it
+
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     check_nodes({str(key): value for key, value in plain.items()})
