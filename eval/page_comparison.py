@@ -222,7 +222,8 @@ def _models(found: Mapping[str, Any]) -> Table:
             cells(
                 model["label"],
                 model["role"],
-                model["name"],
+                # A path may break after each part, so that the table keeps to the page.
+                Cell(Markup("/<wbr>").join(str(model["name"]).split("/"))),
                 f"{int(cost.get('tokens') or 0):,}",
                 duration(float(cost.get("seconds") or 0)),
                 f"{int(cost.get('correct') or 0):,}",
