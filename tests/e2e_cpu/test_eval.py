@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +241,31 @@ def test_a_suite_gives_the_same_texts(world: World) -> None:
 def test_replicas_under_ray_give_the_same_texts(world: World) -> None:
     records = _suite(world, "replicas", "replicas=2", "device=cpu")
     assert _said(records) == _said(world.records("both", "tied"))
+
+
+@pytest.mark.full
+def test_a_server_gives_the_same_texts_whoever_renders(
+    world: World, serve_model: Callable[..., Any], tmp_path: Path
+) -> None:
+    def seen(records: list[dict[str, Any]]) -> dict[int, tuple[Any, ...]]:
+        # A server leaves out half a character at the end, random weights end in one often.
+        names = ("tokens", "prompt_tokens", "finish_reason")
+        return {
+            record["index"]: (
+                record["response"].rstrip("\ufffd"),
+                record["verdict"]["status"],
+                *(record[name] for name in names),
+            )
+            for record in records
+        }
+
+    with serve_model(tmp_path, world.models["tied"], "--max-model-len", "256") as server:
+        asked = (f"endpoint.base_url={server.base_url}", f"endpoint.model={server.model}")
+        here, there = (
+            _suite(world, f"render-{who}", *asked, f"endpoint.render={who}")
+            for who in ("here", "server")
+        )
+    assert seen(here) == seen(there) == seen(world.records("both", "tied"))
 
 
 def test_another_grader_needs_no_model_in_memory(
