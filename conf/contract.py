@@ -91,6 +91,20 @@ class Evaluation(_Node):
     max_tokens: int = Count
 
 
+class Selection(_Node):
+    """Node `selection`."""
+
+    checkpoint: Literal["last", "best"]
+    metric: str | None
+
+
+class EarlyStopping(_Node):
+    """Node `early_stopping`, of SFT."""
+
+    patience: int | None = Field(ge=1)
+    min_delta: float = Field(ge=0, strict=False)
+
+
 class Preflight(_Node):
     """Node `preflight`."""
 
@@ -111,23 +125,26 @@ NODES: dict[str, type[_Node]] = {
     "hardware": Hardware,
     "policy": Policy,
     "reward_fn": RewardFunction,
+    "selection": Selection,
+    "early_stopping": EarlyStopping,
     "evaluation": Evaluation,
     "preflight": Preflight,
     "guard": Guard,
 }
+OF_SOME_JOBS = ("guard", "early_stopping")
 
 
 def check_nodes(config: Mapping[str, Any]) -> None:
     """Hold each of our nodes against its contract.
 
     Args:
-        config: the resolved configuration; `guard` may be absent (SFT), the others may not.
+        config: the resolved configuration; nodes of some jobs may be absent, the others not.
 
     Raises:
         ConfigError: the first value that does not fit.
     """
     for name, model in NODES.items():
-        if name not in config and name == "guard":
+        if name not in config and name in OF_SOME_JOBS:
             continue
         try:
             model.model_validate(config[name])

@@ -1,8 +1,8 @@
 """`python -m eval.best RUN`: which checkpoint of a run is the best, by what, and how sure that is.
 
-In: RUN/best/global_step_N/validated.json, as the trainer left them, and RUN/metrics.jsonl. Out:
+In: RUN/best/{considered.json, global_step_N/validated.json}, as the trainer left them. Out:
 RUN/best/best.json, which the report reads, and one line. The choice itself is the trainer's; this
-adds the interval, and says that the largest of several estimates is too large on average.
+adds the interval, and says that the best of several estimates is too good on average.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any
 
 from conf.atomic import write_json, writing
 from conf.errors import ConfigError, EvaluationError, boundary
-from eval.report_data import read_metrics
-from eval.report_text import percent, plural
+from eval.report_text import percent
 
 USAGE = "usage: python -m eval.best RUN"
 
@@ -25,8 +24,8 @@ def best_of(run: Path) -> dict[str, Any]:
     """The best checkpoint of a run, with its interval.
 
     Returns:
-        `step`, `metric`, `mode`, `value`, `validations` (how many it is the best of), `folder`;
-        `ci95`, `method` and `items` where verdicts of single items are known.
+        `step`, `metric`, `mode`, `value`, `considered` (the steps that it is the best of),
+        `folder`; `ci95`, `method` and `items` where verdicts of single items are known.
 
     Raises:
         EvaluationError: the run kept no checkpoint as its best.
@@ -34,17 +33,16 @@ def best_of(run: Path) -> dict[str, Any]:
     found = [json.loads(file.read_text()) for file in run.glob("best/global_step_*/validated.json")]
     if not found:
         raise EvaluationError(
-            f"{run} kept no checkpoint as its best",
-            "a run with selection.checkpoint=best that saved at a step it validated at",
+            f"{run} kept no checkpoint as its best: none was validated at the step at which it was "
+            "saved, under selection.checkpoint=best",
+            "selection.checkpoint=last",
         )
     sign = 1.0 if found[0]["mode"] == "min" else -1.0
     facts = min(found, key=lambda one: (sign * one["value"], one["step"]))
     interval = _interval(facts.pop("shares", None), facts.pop("draws", None))
-    validated = read_metrics(run / "metrics.jsonl").rows
-    prefixes = ("val/", "val-core/")
-    steps = [s for s, row in validated.items() if s and any(k.startswith(prefixes) for k in row)]
+    values = json.loads((run / "best" / "considered.json").read_text())["values"]
     folder = f"best/global_step_{facts['step']}/huggingface"
-    return {**facts, **interval, "validations": max(1, len(steps)), "folder": folder}
+    return {**facts, **interval, "considered": sorted(map(int, values)), "folder": folder}
 
 
 def _interval(shares: list[float] | None, draws: int | None) -> dict[str, Any]:
@@ -62,16 +60,16 @@ def _interval(shares: list[float] | None, draws: int | None) -> dict[str, Any]:
 
 def line(best: dict[str, Any]) -> str:
     """The outcome in one line."""
-    of = plural(best["validations"], "validation")
+    many = len(best["considered"])
+    of = f"of {many} considered" + ("; the best of several looks too good" if many > 1 else "")
     said = f"best checkpoint: step {best['step']}, "
     if "ci95" not in best:
-        return f"{said}{best['metric']} {best['value']:.4g}, of {of}"
+        return f"{said}{best['metric']} {best['value']:.4g}, {of}"
     low, high = best["ci95"]
     value = f"{percent(best['value'])} [{100 * low:.1f}, {100 * high:.1f}]"
     if not 0 <= low <= high <= 1:
         value = f"{best['value']:.4g} [{low:.4g}, {high:.4g}]"
-    remark = "; the best of several is too high on average" if best["validations"] > 1 else ""
-    return f"{said}held-out {best['metric']} {value}, n = {best['items']:,}, of {of}{remark}"
+    return f"{said}held-out {best['metric']} {value}, n = {best['items']:,}, {of}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

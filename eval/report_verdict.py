@@ -166,10 +166,7 @@ def _ending(run: RunRecord) -> str:
     said = ""
     early = run.stopped or {}
     if early.get("step") == max(run.metrics.train_steps, default=0):
-        said += (
-            f" Training stopped early at step {early['step']}: val/loss did not fall in "
-            f"{early.get('patience')} validations."
-        )
+        said += f" Training stopped early at step {early['step']}: {early.get('why')}."
     if run.best is not None and run.setting("selection.checkpoint") == "best":
         said += f" Of its checkpoints the best was taken: {line(run.best).partition(': ')[2]}."
     data = (run.results or {}).get("data")

@@ -26,21 +26,21 @@ class Patience:
     Attributes:
         patience: so many validations without a fall end the training; None: never.
         min_delta: a fall is more than this, nats a token.
-        best: the least loss so far.
-        best_step: its step.
+        reference: the loss that the next ones must fall below; infinite before the first.
+        since: its step.
         waited: validations since then.
     """
 
     patience: int | None
     min_delta: float
-    best: float = math.inf
-    best_step: int = 0
+    reference: float = math.inf
+    since: int = 0
     waited: int = 0
 
     def add(self, step: int, loss: float) -> None:
         """Take one validation; a loss that is no number is no fall."""
-        if loss < self.best - self.min_delta:
-            self.best, self.best_step, self.waited = loss, step, 0
+        if loss < self.reference - self.min_delta:
+            self.reference, self.since, self.waited = loss, step, 0
         else:
             self.waited += 1
 
@@ -49,29 +49,31 @@ class Patience:
         """Whether training is to end."""
         return self.patience is not None and self.waited >= self.patience
 
+    def stopped(self, step: int) -> Stopped:
+        """The end that this is, at a step."""
+        assert self.patience is not None
+        fell = f"did not fall below {self.reference:.4g} (step {self.since})"
+        if self.min_delta:
+            fell += f" by more than {self.min_delta:g}"
+        if math.isinf(self.reference):
+            fell = "was no number"
+        why = f"in {self.patience} validations val/loss {fell}"
+        return Stopped(step, self.patience, self.min_delta, why)
+
 
 @dataclass(frozen=True)
 class Stopped:
-    """An early stop: its step, and the rule that it followed."""
+    """An early stop: its step, the rule that it followed, and the reason in words."""
 
     step: int
-    best_step: int
-    best: float
     patience: int
     min_delta: float
+    why: str
 
     def write(self, run: Path) -> None:
         """Leave it in the run's folder."""
         with writing(run / FILE):
             write_json(run / FILE, asdict(self))
-
-    @property
-    def sentence(self) -> str:
-        """What happened, in words."""
-        return (
-            f"stopped early at step {self.step}: val/loss did not fall in {self.patience} "
-            f"validations, {self.best:.4g} at step {self.best_step} is the least"
-        )
 
 
 def stopped(run: Path, rule: Mapping[str, Any] | None) -> Stopped | None:

@@ -20,6 +20,7 @@ from launch.jobs_plan import quoted
 from launch.resume import checkpoints, find_complete_checkpoint
 from launch.run_metrics import read_report
 from launch.selection import kept, weights
+from launch.selection_rows import choosing_rows
 
 # Nodes of ours that a warm start shares with the job that asked for it.
 SHARED = ("run.root", "run.seed", "hardware", "policy", "data_prep")
@@ -82,12 +83,13 @@ def last_step(run: RunFolder, config: DictConfig, planned: int) -> int:
     return planned if early is None else early.step
 
 
-def policy_folder(path: Path) -> Path:
+def policy_folder(path: Path, chosen: str | None = None) -> Path:
     """The Hugging Face folder that a policy's path means.
 
     Args:
         path: such a folder or a hub id (returned as it is), or a run's folder: its newest complete
-            checkpoint, or its best one where its `selection.checkpoint` says so.
+            checkpoint, or its best one.
+        chosen: `selection.checkpoint` (last or best); None: as the run's own configuration has it.
 
     Raises:
         ConfigError: a run's folder without such a checkpoint.
@@ -95,19 +97,29 @@ def policy_folder(path: Path) -> Path:
     if not (path / "checkpoints").is_dir():
         return path
     run = RunFolder.open(path)
-    if (run.config.get("selection") or {}).get("checkpoint") == "best":
+    if (chosen or (run.config.get("selection") or {}).get("checkpoint")) == "best":
         best = next(iter(kept(path)), None)
         if best is None:
             raise ConfigError(
-                f"{path} kept no checkpoint as its best: none was validated at the step it was "
-                "saved at",
-                f"policy.path={path}/checkpoints/global_step_N/…/huggingface",
+                f"{path} kept no checkpoint as its best: none was validated at the step at which "
+                "it was saved, under selection.checkpoint=best",
+                "selection.checkpoint=last"
+                if chosen
+                else f"policy.path={path}/checkpoints/global_step_N/…/huggingface",
             )
         return best.weights
     found = find_complete_checkpoint(run)
     if found is None:
         raise ConfigError(f"{path} has no complete checkpoint", f"policy.path={path}/…/huggingface")
     return weights(found.path)
+
+
+def choosing_rows_of(config: DictConfig, held_out: Path) -> list[int]:
+    """The rows of the held-out file by which this run's validation chooses a checkpoint."""
+    listed = config.data.val_files
+    files = [listed] if isinstance(listed, str) else list(listed or ())
+    drawn = config.data.get("shuffle", True), config.data.get("seed")
+    return choosing_rows(files, held_out, int(config.data.val_max_samples), *drawn)
 
 
 def with_policy(config: DictConfig, path: str) -> DictConfig:

@@ -2,17 +2,20 @@
 
 In: a run folder and what validation said of a checkpoint. Out: under `best/`, the weights of the
 best checkpoint and of the one that was best before it, hard-linked, so that verl may remove its
-own; and the answer to which one that is:
+own; what was considered; and the answer to which one is the best:
 
+    RUN/best/considered.json   {metric, mode, values: {step: value}}
     RUN/best/global_step_N/{huggingface/…, validated.json}
 
-The former best stays because a run killed at step N may go on from before N. Nothing here starts a
-process or judges a model: intervals are `eval.best`'s.
+The former best stays because a run killed at step N may go on from before N; what training goes on
+from before is renamed, never deleted. Intervals are `eval.best`'s, which rows chose
+`launch.selection_rows`'s.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -20,13 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from conf.atomic import staged_folder, write_json, writing
 from conf.errors import RunFolderError
+from conf.runs import RunFolder
+from launch.resume import checkpoints
+from launch.run_metrics import read_metrics, read_report
 
+LOSS = "val/loss"  # of verl's SFT trainer
 FOLDER = "best"
 FACTS = "validated.json"
+CONSIDERED = "considered.json"
 
 
 @dataclass(frozen=True)
@@ -51,34 +57,74 @@ def weights(checkpoint: Path) -> Path:
 
 def kept(run: Path) -> list[Kept]:
     """What `run` keeps, best first; of equal values the earlier step."""
+    sign = 1.0 if _considered(run).get("mode") == "min" else -1.0
     found = []
-    sign = 1.0
     for file in run.glob(f"{FOLDER}/global_step_*/{FACTS}"):
         facts = json.loads(file.read_text(encoding="utf-8"))
-        sign = 1.0 if facts["mode"] == "min" else -1.0
         found.append(Kept(int(facts["step"]), float(facts["value"]), file.parent))
     return sorted(found, key=lambda one: (sign * one.value, one.step))
 
 
-def keep(run: Path, checkpoint: Path, facts: Mapping[str, Any]) -> bool:
-    """Keep the weights of a checkpoint where no earlier one was as good.
+def keep(run: Path, checkpoint: Path, facts: Mapping[str, Any]) -> None:
+    """Consider a checkpoint: its weights are kept where no earlier one was as good.
+
+    A step is considered once, and a value that is no number never; values of another metric than
+    before set aside what was kept for that.
 
     Args:
         run: the run's folder.
         checkpoint: verl's folder of the step, saved whole.
-        facts: `step`, `value`, `mode` (min or max) and whatever else validated.json should say.
-
-    Returns:
-        Whether it is the best now.
+        facts: `step`, `metric`, `mode` (min or max), `value`, and what else validated.json says.
 
     Raises:
         RunFolderError: the checkpoint holds no weights here, or the folder cannot be written.
     """
+    step, value = str(facts["step"]), float(facts["value"])
+    known = _considered(run)
+    if known and known["metric"] != facts["metric"]:
+        abandon(run, after=-1)
+        known = {}
+    values = known.get("values", {})
+    if step in values or not math.isfinite(value):
+        return
     before = kept(run)
-    if any(one.step == facts["step"] for one in before):
-        return before[0].step == int(facts["step"])
-    if before and not _better(facts, before[0].value):
-        return False
+    if not before or (
+        value < before[0].value if facts["mode"] == "min" else value > before[0].value
+    ):
+        _link(run, checkpoint, facts)
+        for old in before[1:]:
+            _remove(old.path)
+    kind = {"metric": facts["metric"], "mode": facts["mode"]}
+    with writing(run / FOLDER / CONSIDERED):
+        write_json(run / FOLDER / CONSIDERED, {**kind, "values": {**values, step: value}})
+
+
+def by_loss(step: int, loss: float) -> dict[str, Any]:
+    """What is known of a checkpoint of SFT."""
+    return {"step": step, "metric": LOSS, "mode": "min", "value": loss}
+
+
+def consider_saved(run: RunFolder) -> None:
+    """Consider what SFT saved and validated: a kill may have come between the save and that.
+
+    RL needs no such thing: it records a step after it was considered.
+    """
+    recorded = dict(read_metrics(run.metrics_file)[0])
+    for one in checkpoints(run, read_report(run)):
+        loss = recorded.get(one.step, {}).get(LOSS)
+        if loss is not None and not one.problem:
+            keep(run.path, one.path, by_loss(one.step, float(loss)))
+
+
+def _considered(run: Path) -> dict[str, Any]:
+    file = run / FOLDER / CONSIDERED
+    if not file.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _link(run: Path, checkpoint: Path, facts: Mapping[str, Any]) -> None:
     source = weights(checkpoint)
     if not (source / "config.json").is_file():
         raise RunFolderError(
@@ -86,17 +132,11 @@ def keep(run: Path, checkpoint: Path, facts: Mapping[str, Any]) -> bool:
             "checkpoints on storage that all nodes share, or selection.checkpoint=last",
         )
     target = run / FOLDER / checkpoint.name
+    if target.exists():  # linked by an attempt that was killed before it could say so
+        _remove(target)
     with writing(target), staged_folder(target) as staged:
         shutil.copytree(source, staged / source.name, copy_function=_linked)
         write_json(staged / FACTS, dict(facts))
-    for old in before[1:]:
-        shutil.rmtree(old.path)
-    return True
-
-
-def _better(facts: Mapping[str, Any], than: float) -> bool:
-    value = float(facts["value"])
-    return value < than if facts["mode"] == "min" else value > than
 
 
 def _linked(source: str, target: str) -> None:
@@ -107,34 +147,36 @@ def _linked(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def abandon(run: Path, after: int) -> None:
-    """Drop what is kept beyond a step from which training goes on: it is trained again."""
+def _remove(path: Path) -> None:
+    """Remove what is kept: first what says so, for a kill may come in between."""
+    with writing(path):
+        (path / FACTS).unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def abandon(run: Path, after: int) -> list[str]:
+    """Set aside what is kept beyond a step from which training goes on. Call it under the lock.
+
+    Returns:
+        What was renamed to what, one line each.
+    """
+    folder = run / FOLDER
+    notes = []
     for one in kept(run):
         if one.step > after:
-            with writing(one.path):
-                shutil.rmtree(one.path)
-
-
-def rows_that_choose(config: DictConfig) -> list[int]:
-    """Rows of the held-out file by which validation chooses the checkpoint; empty for `last`.
-
-    They are no evidence afterwards. verl draws `data.val_max_samples` rows of the validation file
-    with `data.seed` where `data.shuffle` says so, else the first ones (`RLHFDataset`).
-    """
-    import pyarrow.parquet as parquet
-
-    evaluated = Path(config.data_prep.out) / "test.parquet"
-    listed = config.data.val_files
-    files = [listed] if isinstance(listed, str) else list(listed or ())
-    if config.selection.checkpoint != "best" or [Path(file) for file in files] != [evaluated]:
-        return []
-    total = int(parquet.ParquetFile(evaluated).metadata.num_rows)
-    most = int(config.data.val_max_samples)
-    if not 0 < most < total:
-        return list(range(total))
-    if not config.data.shuffle:
-        return list(range(most))
-    import numpy as np
-
-    drawn = np.random.default_rng(config.data.seed).choice(total, size=most, replace=False)
-    return sorted(int(row) for row in drawn)
+            number = 1
+            while (aside := folder / f"abandoned_{number}_{one.path.name}").exists():
+                number += 1
+            with writing(aside):
+                one.path.rename(aside)
+            notes.append(
+                f"best/{one.path.name} lies beyond step {after}; set aside as {aside.name}"
+            )
+    for leftover in folder.glob(".*.tmp"):  # of an attempt that was killed while linking
+        shutil.rmtree(leftover, ignore_errors=True)
+    known = _considered(run)
+    if known:
+        known["values"] = {s: v for s, v in known["values"].items() if int(s) <= after}
+        with writing(folder / CONSIDERED):
+            write_json(folder / CONSIDERED, known)
+    return notes

@@ -21,13 +21,12 @@ from conf.atomic import write_json
 from conf.errors import EvaluationError, PreflightError, TemperError
 from conf.runs import Attempt, RunFolder
 from launch.failure import raise_for
-from launch.plan import policy_folder
+from launch.plan import choosing_rows_of, policy_folder
 from launch.preflight import preflight as check
 from launch.preflight import probe
 from launch.processes import end_with_parent
 from launch.progress import say
 from launch.redact import Redactor
-from launch.selection import rows_that_choose
 from launch.supervise import run_attempt
 
 
@@ -97,10 +96,12 @@ def evaluate(run: RunFolder, config: DictConfig) -> None:
     Raises:
         EvaluationError: it failed; its log says more.
     """
-    models = {"before": config.policy.path, "after": str(policy_folder(run.path))}
+    chosen = str(config.selection.checkpoint)
+    models = {"before": config.policy.path, "after": str(policy_folder(run.path, chosen))}
+    held_out = Path(config.data_prep.out) / "test.parquet"
     arguments = [
         f"out={run.eval_dir}",
-        f"data={config.data_prep.out}/test.parquet",
+        f"data={held_out}",
         *(f"models.{label}={path}" for label, path in models.items()),
         f"reward={config.reward_fn.name}",
         f"reward_options={json.dumps(OmegaConf.to_container(config.reward_fn.options))}",
@@ -110,7 +111,7 @@ def evaluate(run: RunFolder, config: DictConfig) -> None:
     ]
     log = Attempt(run.eval_dir / "process")
     log.path.mkdir(parents=True, exist_ok=True)
-    if choosing := rows_that_choose(config):
+    if chosen == "best" and (choosing := choosing_rows_of(config, held_out)):
         write_json(run.eval_dir / "chosen_on.json", choosing)
         arguments.append(f"leave_out={run.eval_dir / 'chosen_on.json'}")
     values = environment()

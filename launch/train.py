@@ -22,7 +22,7 @@ from launch.progress import Progress, say
 from launch.redact import Redactor
 from launch.resume import newest_complete_checkpoint
 from launch.run_metrics import check_metrics, merge_metrics
-from launch.selection import abandon
+from launch.selection import abandon, consider_saved
 from launch.supervise import run_attempt
 
 
@@ -38,8 +38,11 @@ def run(config: DictConfig) -> RunFolder:
     config = compose.resolve(config)
     stages.prepare_data(config)
     stages.build_policy(config)
-    start = _warm_start(config) if config.policy.warm_start else Path(config.policy.path)
-    config = plan.with_policy(config, str(plan.policy_folder(start)))
+    if config.policy.warm_start:
+        start = _warm_start(config)
+    else:
+        start = plan.policy_folder(Path(config.policy.path))
+    config = plan.with_policy(config, str(start))
     run_folder = train(config)
     if config.evaluation.enable:
         stages.evaluate(run_folder, config)
@@ -50,7 +53,7 @@ def run(config: DictConfig) -> RunFolder:
 def _warm_start(config: DictConfig) -> Path:
     """Run (or find finished) the SFT of the same recipe; its checkpoint starts this job."""
     sft = compose.resolve(compose.compose("sft", plan.sft_overrides(config)))
-    return train(sft).path
+    return plan.policy_folder(train(sft).path, sft.selection.checkpoint)
 
 
 def train(config: DictConfig) -> RunFolder:
@@ -73,6 +76,7 @@ def train(config: DictConfig) -> RunFolder:
         if plan.is_finished(run_folder, config, steps):
             end = plan.last_step(run_folder, config, steps)
             say(config.job, f"{run_folder.path} is finished: step {end} of {steps}")
+            _choose(run_folder, config)
             return run_folder
     documents["preflight"] = stages.preflight(config)
     run_folder = RunFolder.prepare(
@@ -98,7 +102,10 @@ def _attempt(run_folder: RunFolder, config: DictConfig, steps: int, redactor: Re
     for note in point.notes:
         say(config.job, note)
     forget(run_folder.path)
-    abandon(run_folder.path, after=point.step)
+    for note in abandon(run_folder.path, after=point.step):
+        say(config.job, note)
+    if config.selection.checkpoint == "best":
+        consider_saved(run_folder)
     attempt = run_folder.new_attempt(from_step=point.step)
     where = f"resumes at step {point.step}" if point.step else "starts"
     say(config.job, f"{where}; {steps} steps; log: {attempt.stdout_log}")
@@ -115,6 +122,12 @@ def _attempt(run_folder: RunFolder, config: DictConfig, steps: int, redactor: Re
     check_metrics(run_folder, plan.last_step(run_folder, config, steps))
     early = stopped(run_folder.path, config.get("early_stopping"))
     if early is not None:
-        say(config.job, early.sentence)
+        say(config.job, f"stopped early at step {early.step} of {steps}: {early.why}")
+    _choose(run_folder, config)
+
+
+def _choose(run_folder: RunFolder, config: DictConfig) -> None:
+    """Say which checkpoint is the best, where one is asked for."""
     if config.selection.checkpoint == "best":
+        consider_saved(run_folder)
         stages.choose(run_folder, config)

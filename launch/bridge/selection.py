@@ -28,27 +28,29 @@ class Selection:
         self.checkpoints = Path(config.trainer.default_local_dir)
         self.shares: list[float] = []
         self.draws = 0
-        self.name = "acc"
+        self.name: str | None = None
 
     def saw(self, uids: Sequence[str], verdicts: Mapping[str, Sequence[Any]]) -> None:
         """Take the verdicts of a validation: one a sample, samples of one prompt share a uid."""
-        self.name = "acc" if "acc" in verdicts else "reward"
+        if not self.active:
+            return
+        if self.name is None:  # a reward manager of verl's own gives no `acc`
+            self.name = "acc" if "acc" in verdicts else "reward"
         by_item: dict[str, list[float]] = {}
-        for uid, value in zip(uids, verdicts.get(self.name, ()), strict=True):
+        for uid, value in zip(uids, verdicts.get(self.name, ()), strict=False):
             # A sample whose verifier failed has no verdict, and is no wrong answer.
-            if isinstance(value, int | float) and math.isfinite(value):
+            if value is not None and math.isfinite(value):
                 by_item.setdefault(uid, []).append(float(value))
         self.draws = sum(len(values) for values in by_item.values())
         self.shares = [math.fsum(values) / len(values) for values in by_item.values()]
 
     def validated(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Keep the checkpoint of this step where it is the best.
+        """Consider the checkpoint of this step, where one was saved.
 
         Raises:
             ConfigError: `selection.metric` is none of validation's.
         """
-        checkpoint = self.checkpoints / f"global_step_{step}"
-        if not self.active or not checkpoint.is_dir():
+        if not self.active:
             return
         facts: dict[str, Any] = {"step": step, "mode": "max"}
         if self.metric is not None:
@@ -65,4 +67,6 @@ class Selection:
             facts |= {"shares": self.shares, "draws": self.draws}
         else:
             return  # no verdict at all: nothing is known of this checkpoint
-        keep(self.run, checkpoint, facts)
+        checkpoint = self.checkpoints / f"global_step_{step}"
+        if checkpoint.is_dir():
+            keep(self.run, checkpoint, facts)

@@ -34,9 +34,10 @@ def train(config: DictConfig) -> None:
             watch = LossWatch(self.config, self.resume_global_step)
             with watched(self, sft_trainer_ray, watch):
                 try:
+                    watch.check()
                     super().fit()
                 except StoppedEarlyError:
-                    watch.stop(self, self.total_training_steps)
+                    watch.stop(self.ckpt_handler.save_checkpoint, self.total_training_steps)
 
         def _build_dataloader(self) -> None:
             super()._build_dataloader()

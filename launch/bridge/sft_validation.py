@@ -7,18 +7,17 @@ validation and the next step, so the logger raises, and the loop ends there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from launch.early_stopping import Patience, Stopped
+from launch.early_stopping import Patience
 from launch.run_metrics import read_metrics
-from launch.selection import keep
-
-LOSS = "val/loss"
+from launch.selection import LOSS, by_loss, keep
 
 
 class StoppedEarlyError(Exception):
@@ -35,43 +34,55 @@ class LossWatch:
         self.run = Path(config.run.dir)
         self.checkpoints = Path(config.trainer.default_local_dir)
         self.keeps = config.selection.checkpoint == "best"
+        self.resumed_at = resumed_at
         self.losses: dict[int, float] = {}
         for step, data in read_metrics(self.run / "metrics.jsonl")[0]:
-            if step <= resumed_at and LOSS in data:
-                self.patience.add(step, float(data[LOSS]))
+            if step <= resumed_at:
+                self._count(data, step)
 
-    def logged(self, data: dict[str, Any], step: int) -> None:
+    def _count(self, data: Mapping[str, Any], step: int) -> bool:
+        """Take a validation's loss; verl's logger writes one that is no number as null."""
+        if LOSS not in data:
+            return False
+        loss = math.nan if data[LOSS] is None else float(data[LOSS])
+        self.losses[step] = loss
+        self.patience.add(step, loss)
+        return True
+
+    def logged(self, data: Mapping[str, Any], step: int) -> None:
         """Count a validation.
 
         Raises:
             StoppedEarlyError: it was one too many.
         """
-        if LOSS not in data:
-            return
-        self.losses[step] = float(data[LOSS])
-        self.patience.add(step, self.losses[step])
+        if self._count(data, step):
+            self.check()
+
+    def check(self) -> None:
+        """End the training where patience is over.
+
+        Raises:
+            StoppedEarlyError: it is.
+        """
         if self.patience.over:
             raise StoppedEarlyError
 
     def saved(self, step: int) -> None:
-        """Keep a checkpoint that validation has just found to be the best."""
+        """Consider a checkpoint that was validated too."""
         if self.keeps and step in self.losses:
-            facts = {"step": step, "metric": LOSS, "mode": "min", "value": self.losses[step]}
+            facts = by_loss(step, self.losses[step])
             keep(self.run, self.checkpoints / f"global_step_{step}", facts)
 
-    def stop(self, trainer: Any, planned: int) -> None:
+    def stop(self, save: Callable[..., None], planned: int) -> None:
         """End the run at its last validation, saved like a planned end."""
         step = max(self.losses)
-        assert self.patience.patience is not None
-        end = Stopped(
-            step, self.patience.best_step, self.patience.best, self.patience.patience,
-            self.patience.min_delta,
-        )  # fmt: skip
-        print(f"{end.sentence} (of {planned} planned)")
+        end = self.patience.stopped(step)
+        print(f"stopped early at step {step} of {planned}: {end.why}")
         if step < planned:
             # First: without the checkpoint it is no end, and a killed run goes on.
             end.write(self.run)
-        trainer.ckpt_handler.save_checkpoint(step=step)
+        if step > self.resumed_at:
+            save(step=step)
 
 
 @contextmanager

@@ -37,17 +37,19 @@ class Checkpoints:
         each: bytes of one, critic included.
         keep_key: the override that bounds them.
         unbounded: whether none is ever removed.
+        best: bytes of the weights that are kept for their metric, beside the checkpoints.
     """
 
     kept: int
     each: float
     keep_key: str
     unbounded: bool
+    best: float = 0.0
 
     @property
     def total(self) -> float:
         """Bytes of all that are kept."""
-        return self.kept * self.each
+        return self.kept * self.each + self.best
 
 
 def plan_checkpoints(
@@ -72,7 +74,8 @@ def plan_checkpoints(
         each += parameters * CHECKPOINT_BYTES
     # With a bound of 1 verl removes the old one only when the new one is whole.
     kept = min(saves, max(keep, 2)) if keep is not None else saves
-    return Checkpoints(kept, float(each), keep_key, keep is None)
+    best = 2.0 * parameters * EXPORT_BYTES if settings["selection.checkpoint"] == "best" else 0.0
+    return Checkpoints(kept, float(each), keep_key, keep is None, best)
 
 
 def check_disk(settings: Settings, plan: Checkpoints | None) -> list[Line]:

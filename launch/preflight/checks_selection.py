@@ -1,6 +1,6 @@
 """Which checkpoint counts, and when SFT ends: that validation can decide it, on rows of its own.
 
-In: `Settings` and the rows of the held-out file. Out: lines. A choice needs validations at steps
+In: `Settings` and the held-out files. Out: lines. A choice needs validations at steps
 that are saved; an evaluation of the chosen one needs rows that did not choose it.
 """
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from launch.preflight.checks_steps import EACH_EPOCH
-from launch.preflight.lines import Line, failed, passed
+from launch.preflight.lines import Line, failed, passed, warned
 from launch.preflight.settings import Settings
+from launch.selection_rows import choosing_rows
 
 NAME = "selection"
 CHECKPOINT = "selection.checkpoint"
@@ -21,38 +22,23 @@ TEST, SAVE = "trainer.test_freq", "trainer.save_freq"
 LAST = f"{CHECKPOINT}=last"
 
 
-def check_selection(settings: Settings, val_rows: int | None) -> list[Line]:
-    """Rules on `selection` and `early_stopping`.
-
-    Args:
-        settings: the composed configuration.
-        val_rows: rows of the validation files; None: not known.
-
-    Raises:
-        ConfigError: a patience that is no whole number of at least 1.
-    """
+def check_selection(settings: Settings) -> list[Line]:
+    """Rules on `selection` and `early_stopping`, whose values `conf.contract` has checked."""
     lines = _patience(settings)
     chosen = settings[CHECKPOINT]
-    if chosen not in ("last", "best"):
-        ways = (LAST, f"{CHECKPOINT}=best")
-        lines.append(failed(NAME, f"{CHECKPOINT}={chosen}", "last or best", *ways))
     if chosen == "best":
-        lines += [*_saved(settings), *_own_rows(settings, val_rows)]
+        lines += [*_saved(settings), *_own_rows(settings)]
     return lines or [passed(NAME, f"{CHECKPOINT}={chosen}")]
 
 
 def _patience(settings: Settings) -> list[Line]:
-    if not settings.is_sft or settings.optional_whole(PATIENCE) is None:
+    if not settings.is_sft or settings[PATIENCE] is None:
         return []
     none = f"{PATIENCE}=null"
     lines = []
     if not _often(settings[TEST]) or not settings.optional("data.val_files"):
         got = f"{PATIENCE}={settings[PATIENCE]}, but nothing is validated during training"
         lines.append(failed(NAME, got, "an evaluation loss", f"{TEST}=50", none))
-    delta = settings["early_stopping.min_delta"]
-    if isinstance(delta, bool) or not isinstance(delta, int | float) or not delta >= 0:
-        got = f"early_stopping.min_delta={delta}"
-        lines.append(failed(NAME, got, "a number of at least 0", "early_stopping.min_delta=0"))
     if settings["hardware.launcher"] != "ray":
         got = f"{PATIENCE} under hardware.launcher={settings['hardware.launcher']}"
         lines.append(failed(NAME, got, "the trainer on Ray", "hardware.launcher=ray", none))
@@ -82,23 +68,38 @@ def _saved(settings: Settings) -> list[Line]:
     return lines
 
 
-def _own_rows(settings: Settings, val_rows: int | None) -> list[Line]:
+def _own_rows(settings: Settings) -> list[Line]:
     """The evaluation leaves out the rows that chose; some must be left."""
-    if settings.is_sft or not settings["evaluation.enable"] or val_rows is None:
+    from pyarrow.parquet import ParquetFile
+
+    if not settings["evaluation.enable"]:
         return []
+    if settings.is_sft:
+        got = "val/loss chooses the checkpoint, on questions that the evaluation may ask too"
+        need = "data.val_files of other questions than test.parquet's"
+        return [warned(NAME, got, need, LAST, "evaluation.enable=false")]
+    if settings["data.shuffle"] and settings["data.seed"] is None:
+        got = "data.seed=null: which rows choose the checkpoint is not known afterwards"
+        return [failed(NAME, got, "a seed", "data.seed=1", LAST)]
     listed = settings["data.val_files"]
     files = [listed] if isinstance(listed, str) else list(listed or ())
-    if [Path(file) for file in files] != [Path(settings["data_prep.out"]) / "test.parquet"]:
-        return []
+    held_out = Path(settings["data_prep.out"]) / "test.parquet"
     most = settings.whole("data.val_max_samples")
-    if 0 < most < val_rows:
+    try:
+        rows = ParquetFile(held_out).metadata.num_rows
+        choosing = choosing_rows(
+            files, held_out, most, bool(settings["data.shuffle"]), settings["data.seed"]
+        )
+    except (OSError, ValueError):
+        return []  # the check on the files says so
+    if len(choosing) < rows:
         return []
     return [
         failed(
             NAME,
-            f"all {val_rows} held-out rows choose the checkpoint, none is left to evaluate it",
+            f"all {rows} held-out rows choose the checkpoint, none is left to evaluate it",
             "rows of their own for the choice and for the evaluation",
-            f"data.val_max_samples={max(1, val_rows // 4)}",
+            f"data.val_max_samples={max(1, rows // 4)}",
             LAST,
             "evaluation.enable=false",
         )

@@ -198,7 +198,7 @@ def _checks(
         ("batch", batch),
         ("tokens", lambda: check_tokens(settings, model.result().context)),
         ("steps", steps),
-        ("selection", lambda: check_selection(settings, data.result().val_rows)),
+        ("selection", lambda: check_selection(settings)),
     ]
 
 

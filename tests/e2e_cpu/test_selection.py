@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.runs import RunFolder
-from launch.selection import kept, rows_that_choose
+from launch.plan import choosing_rows_of
+from launch.selection import kept
 
 pytestmark = pytest.mark.timeout(900)
 STOPS = (
@@ -62,9 +63,11 @@ def test_sft_ends_where_the_loss_stopped_falling(
     metrics = metrics_of(run)
     validated = {step: data["val/loss"] for step, data in metrics.items() if "val/loss" in data}
     assert list(validated) == [5, 10, 15] and max(metrics) == 15
-    assert "stopped early at step 15: val/loss did not fall in 2 validations" in said
+    first = f"{validated[5]:.4g} (step 5) by more than 3"
+    why = f"in 2 validations val/loss did not fall below {first}"
+    assert f"stopped early at step 15 of 60: {why}" in said
     least = min(validated.items(), key=lambda one: one[1])
-    assert f"best checkpoint: step {least[0]}, val/loss {least[1]:.4g}, of 3 validations" in said
+    assert f"best checkpoint: step {least[0]}, val/loss {least[1]:.4g}, of 3 considered" in said
     assert {path.name for path in run.checkpoints_dir.glob("global_step_*")} == {
         "global_step_10",
         "global_step_15",
@@ -112,18 +115,20 @@ def test_the_evaluation_is_of_the_best_on_rows_that_did_not_choose_it(
     _, run = grpo
     results = json.loads((run.eval_dir / "results.json").read_text())
     assert results["after"]["model"] == str(kept(run.path)[0].weights)
-    choosing = rows_that_choose(OmegaConf.create(dict(run.config)))
+    held_out = Path(run.config["data_prep"]["out"]) / "test.parquet"
+    choosing = choosing_rows_of(OmegaConf.create(dict(run.config)), held_out)
     asked = {
         item["index"] for item in json.loads((run.eval_dir / "items.json").read_text())["items"]
     }
     assert len(choosing) == 16 and len(asked) == 100 and not asked & set(choosing)
     assert results["data"]["left_out"] == 16
     # verl validated exactly those rows: their questions are in its dump.
-    rows = pq.read_table(Path(run.config["data_prep"]["out"]) / "test.parquet").to_pylist()
+    rows = pq.read_table(held_out).to_pylist()
     dumped = [json.loads(line)["input"] for line in (run.validation_dir / "3.jsonl").open()]
+    assert len(dumped) == 16
     for row in choosing:
         question = rows[row]["prompt"][-1]["content"]
-        assert any(question in text for text in dumped), question
+        assert sum(question in text for text in dumped) == 1, question
     page = run.report_file.read_text()
     assert "Of its checkpoints the best was taken: step" in page
     assert "The 16 rows that chose it were not evaluated." in page

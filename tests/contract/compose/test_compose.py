@@ -202,6 +202,7 @@ def test_help_names_the_recipes() -> None:
     [
         ("guard.action=ignore", "guard.action is 'ignore'"),
         ("evaluation.n=0", "evaluation.n is 0"),
+        ("selection.checkpoint=first", "selection.checkpoint is 'first'"),
         ("hardware.ranks=two", "hardware.ranks is 'two'"),
         ("policy.build=large", "policy.build is 'large'"),
     ],

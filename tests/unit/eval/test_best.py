@@ -17,8 +17,8 @@ def run_with(folder: Path, *facts: dict[str, Any]) -> Path:
         place = folder / "best" / f"global_step_{one['step']}"
         place.mkdir(parents=True)
         (place / "validated.json").write_text(json.dumps(one))
-    steps = [{"step": n, "data": {"val-core/a/acc/mean@1": 0.5}} for n in (0, 5, 10, 15)]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+    values = {"5": 0.6, "10": 0.71, "15": 0.5}
+    (folder / "best" / "considered.json").write_text(json.dumps({"values": values}))
     return folder
 
 
@@ -34,13 +34,13 @@ def test_single_answers_have_wilsons_interval(
     run = run_with(tmp_path, rl(5, 60), rl(10, 71))
     main([str(run)])
     assert capsys.readouterr().out == (
-        "best checkpoint: step 10, held-out acc 71.0% [61.5, 79.0], n = 100, of 3 validations; "
-        "the best of several is too high on average\n"
+        "best checkpoint: step 10, held-out acc 71.0% [61.5, 79.0], n = 100, of 3 "
+        "considered; the best of several looks too good\n"
     )
     said = json.loads((run / "best" / "best.json").read_text())
     # Wilson by hand for 71 of 100: (0.71 + z²/200 ± z·√(0.71·0.29/100 + z²/40000)) / (1 + z²/100)
     assert said["ci95"] == pytest.approx([0.614617, 0.789847], abs=1e-5)
-    assert (said["method"], said["items"], said["validations"]) == ("wilson", 100, 3)
+    assert (said["method"], said["items"], said["considered"]) == ("wilson", 100, [5, 10, 15])
     assert said["folder"] == "best/global_step_10/huggingface" and "shares" not in said
 
 
@@ -60,7 +60,11 @@ def test_a_loss_has_no_interval_and_the_least_is_the_best(tmp_path: Path) -> Non
     ]
     found = best_of(run_with(tmp_path, *facts))
     assert found["step"] == 60 and "ci95" not in found
-    assert line(found) == "best checkpoint: step 60, val/loss 0.35, of 3 validations"
+    assert line(found) == (
+        "best checkpoint: step 60, val/loss 0.35, of 3 considered; the best of several looks too "
+        "good"
+    )
+    assert line({**found, "considered": [60]}).endswith("val/loss 0.35, of 1 considered")
 
 
 def test_a_run_without_a_best_is_one_line(tmp_path: Path) -> None:

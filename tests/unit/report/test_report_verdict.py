@@ -128,19 +128,19 @@ def test_a_failure_after_the_last_step_is_no_success(run):
 
 
 def test_an_early_stop_is_an_end_and_is_said(run):
-    (run / "stopped.json").write_text(json.dumps({"step": 50, "patience": 3}))
+    (run / "stopped.json").write_text(json.dumps({"step": 50, "why": "so"}))
     (run / "plan.json").write_text(json.dumps({"steps": 200}))
     verdict = judge(read_run(run))
     assert planned_steps(read_run(run)) == 50 and verdict.state == "better"
-    assert "Training stopped early at step 50: val/loss did not fall in 3 valid" in verdict.sentence
+    assert "Training stopped early at step 50: so." in verdict.sentence
     # One that was trained past it, under another rule, did not end there.
-    (run / "stopped.json").write_text(json.dumps({"step": 40, "patience": 3}))
+    (run / "stopped.json").write_text(json.dumps({"step": 40, "why": "so"}))
     assert judge(read_run(run)).headline == "Stopped at step 50 of 200"
 
 
 def test_which_checkpoint_was_taken_is_said(run):
     best = {"step": 40, "metric": "acc", "mode": "max", "value": 0.71, "ci95": [0.61, 0.79],
-            "method": "wilson", "items": 100, "validations": 5}  # fmt: skip
+            "method": "wilson", "items": 100, "considered": [20, 40]}  # fmt: skip
     (run / "best").mkdir()
     (run / "best/best.json").write_text(json.dumps(best))
     assert "checkpoints" not in judge(read_run(run)).sentence  # the run does not go by it

@@ -15,7 +15,7 @@ from launch.early_stopping import Patience, Stopped, forget, stopped
 
 
 @pytest.mark.parametrize(
-    ("patience", "min_delta", "losses", "end", "best_step"),
+    ("patience", "min_delta", "losses", "end", "since"),
     [
         (2, 0.0, [3.0, 2.0, 2.1, 2.2, 1.0], 4, 2),
         (2, 0.0, [3.0, 2.0, 2.1, 1.9, 2.0, 2.0], 6, 4),
@@ -26,7 +26,7 @@ from launch.early_stopping import Patience, Stopped, forget, stopped
     ],
 )
 def test_patience(
-    patience: int | None, min_delta: float, losses: list[float], end: int | None, best_step: int
+    patience: int | None, min_delta: float, losses: list[float], end: int | None, since: int
 ) -> None:
     counted = Patience(patience, min_delta)
     ended = None
@@ -35,22 +35,35 @@ def test_patience(
         if counted.over:
             ended = step
             break
-    assert (ended, counted.best_step) == (end, best_step)
+    assert (ended, counted.since) == (end, since)
 
 
 def test_a_stop_holds_for_its_own_rule_only(tmp_path: Path) -> None:
-    Stopped(step=15, best_step=5, best=1.5, patience=2, min_delta=0.1).write(tmp_path)
-    found = stopped(tmp_path, {"patience": 2, "min_delta": 0.1})
-    assert found is not None and found.step == 15
-    assert found.sentence == (
-        "stopped early at step 15: val/loss did not fall in 2 validations, 1.5 at step 5 is the "
-        "least"
-    )
+    Stopped(step=15, patience=2, min_delta=0.1, why="so").write(tmp_path)
+    assert stopped(tmp_path, {"patience": 2, "min_delta": 0.1}) == Stopped(15, 2, 0.1, "so")
     assert stopped(tmp_path, {"patience": 5, "min_delta": 0.1}) is None
     assert stopped(tmp_path, None) is None
     forget(tmp_path)
     forget(tmp_path)
     assert stopped(tmp_path, {"patience": 2, "min_delta": 0.1}) is None
+
+
+@pytest.mark.parametrize(
+    ("min_delta", "losses", "why"),
+    [
+        (0.0, [1.5, 1.6, 1.5], "in 2 validations val/loss did not fall below 1.5 (step 1)"),
+        (3.0, [4.0, 2.0, 1.5],
+         "in 2 validations val/loss did not fall below 4 (step 1) by more than 3"),
+        (0.0, [float("nan"), float("nan")], "in 2 validations val/loss was no number"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_the_rule_that_was_applied(
+    min_delta: float, losses: list[float], why: str
+) -> None:
+    counted = Patience(2, min_delta)
+    for step, loss in enumerate(losses, start=1):
+        counted.add(step, loss)
+    assert counted.over and counted.stopped(9) == Stopped(9, 2, min_delta, why)
 
 
 class Tracking:
@@ -104,9 +117,10 @@ def fit(run: Path, losses: dict[int, float], patience: int | None, first: int = 
     watch = LossWatch(config(run, patience), first - 1)
     with watched(trainer, module, watch):
         try:
+            watch.check()
             trainer.fit(first)
         except StoppedEarlyError:
-            watch.stop(trainer, planned=8)
+            watch.stop(trainer.ckpt_handler.save_checkpoint, planned=8)
     assert module.Tracking is Tracking
     return trainer
 
@@ -115,9 +129,12 @@ def test_training_ends_at_the_validation_and_saves_it(tmp_path: Path) -> None:
     trainer = fit(tmp_path, {2: 2.0, 3: 2.5, 5: 2.4, 7: 1.0}, patience=2)
     assert trainer.saved == [2, 4, 5]
     rule = {"patience": 2, "min_delta": 0.0}
-    assert stopped(tmp_path, rule) == Stopped(5, 2, 2.0, 2, 0.0)
+    found = stopped(tmp_path, rule)
+    assert found is not None and found.step == 5 and "below 2 (step 2)" in found.why
     # 4 was saved without a validation of its own, 5 is worse than 2.
-    assert [path.name for path in (tmp_path / "best").iterdir()] == ["global_step_2"]
+    assert {path.name for path in tmp_path.glob("best/global_step_*")} == {"global_step_2"}
+    said = json.loads((tmp_path / "best" / "considered.json").read_text())["values"]
+    assert said == {"2": 2.0, "5": 2.4}
 
 
 def test_an_end_at_the_planned_step_is_no_early_one(tmp_path: Path) -> None:
@@ -127,14 +144,31 @@ def test_an_end_at_the_planned_step_is_no_early_one(tmp_path: Path) -> None:
 
 def test_without_patience_it_goes_to_the_end_and_keeps_the_best(tmp_path: Path) -> None:
     assert fit(tmp_path, {2: 2.0, 4: 1.5, 6: 1.8}, patience=None).saved == [2, 4, 6, 8]
-    assert {p.name for p in (tmp_path / "best").iterdir()} == {"global_step_2", "global_step_4"}
+    found = {path.name for path in tmp_path.glob("best/global_step_*")}
+    assert found == {"global_step_2", "global_step_4"}
+
+
+def recorded(run: Path, losses: dict[int, float | None]) -> None:
+    lines = [json.dumps({"step": at, "data": {"val/loss": loss}}) for at, loss in losses.items()]
+    (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
 
 
 def test_a_resumed_run_counts_what_was_validated_before_it(tmp_path: Path) -> None:
-    lines = [(2, 2.0), (4, 2.5), (6, 1.0)]  # 6 lies beyond the checkpoint it goes on from
-    text = [json.dumps({"step": step, "data": {"val/loss": loss}}) for step, loss in lines]
-    (tmp_path / "metrics.jsonl").write_text("\n".join(text) + "\n")
+    # 6 lies beyond the checkpoint it goes on from.
+    recorded(tmp_path, {2: 2.0, 4: 2.5, 6: 1.0})
     trainer = fit(tmp_path, {6: 2.1}, patience=2, first=5)
     assert trainer.saved == [6]
     found = stopped(tmp_path, {"patience": 2, "min_delta": 0.0})
-    assert found is not None and (found.step, found.best_step) == (6, 2)
+    assert found is not None and found.step == 6 and "(step 2)" in found.why
+
+
+def test_a_loss_that_was_no_number_lets_the_run_go_on(tmp_path: Path) -> None:
+    recorded(tmp_path, {2: None, 4: 2.5})  # verl's logger writes null for it
+    assert fit(tmp_path, {6: 2.1}, patience=2, first=5).saved == [6, 8]
+
+
+def test_less_patience_than_has_been_waited_ends_at_once(tmp_path: Path) -> None:
+    recorded(tmp_path, {2: 2.0, 4: 2.5})
+    trainer = fit(tmp_path, {6: 1.0}, patience=1, first=5)
+    found = stopped(tmp_path, {"patience": 1, "min_delta": 0.0})
+    assert trainer.saved == [] and found is not None and found.step == 4

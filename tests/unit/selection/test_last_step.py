@@ -29,12 +29,12 @@ def config(patience: int | None) -> DictConfig:
 
 def test_the_step_it_stopped_at_is_its_last(run: RunFolder) -> None:
     assert last_step(run, config(2), 60) == 60 and not is_finished(run, config(2), 60)
-    Stopped(step=15, best_step=5, best=1.0, patience=2, min_delta=0.0).write(run.path)
+    Stopped(step=15, patience=2, min_delta=0.0, why="so").write(run.path)
     assert last_step(run, config(2), 60) == 15 and is_finished(run, config(2), 60)
 
 
 def test_another_rule_lets_it_go_on(run: RunFolder) -> None:
-    Stopped(step=15, best_step=5, best=1.0, patience=2, min_delta=0.0).write(run.path)
+    Stopped(step=15, patience=2, min_delta=0.0, why="so").write(run.path)
     for patience in (None, 5):
         assert last_step(run, config(patience), 60) == 60
         assert not is_finished(run, config(patience), 60)
