@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-Job = Callable[[], None]
+Job = Callable[[], Callable[[], None]]  # does the work; what it returns tells the result
 
 
 class Threads:
@@ -47,7 +47,7 @@ class Threads:
             else:
                 done.set_exception(error)
 
-        def job() -> None:
+        def job() -> Callable[[], None]:
             result: Any = None
             raised: Exception | None = None
             try:
@@ -56,8 +56,12 @@ class Threads:
                 raised = RuntimeError(f"{type(error).__name__}({error})")
             except Exception as error:  # handed on, whatever it is
                 raised = error
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, result, raised)
+
+            def tell() -> None:
+                with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(settle, result, raised)
+
+            return tell
 
         try:
             jobs = self._idle.pop()
@@ -71,8 +75,9 @@ class Threads:
 
         def serve() -> None:
             while True:
-                jobs.get()()
-                self._idle.append(jobs)
+                tell = jobs.get()()
+                self._idle.append(jobs)  # first: whoever is told may ask again at once
+                tell()
 
         self.started += 1
         threading.Thread(target=serve, daemon=True, name=f"verdict-{self.started}").start()
