@@ -91,7 +91,7 @@ def test_a_slow_server_meets_the_deadline(server: Any, behaviour: Callable[[Any]
     begun = time.monotonic()
     with pytest.raises(ServerError, match=r"in time|TimeoutError"):
         ask(server.url, 0.4, retries=5)
-    assert 0.3 < time.monotonic() - begun < 2.0  # the server goes on for 3 s
+    assert 0.3 < time.monotonic() - begun < 2.8  # the server goes on for 3 s
 
 
 def test_an_attempt_has_a_limit_of_its_own(server: Any) -> None:

@@ -48,14 +48,14 @@ def test_processes_share_the_rate(tmp_path: Path, repo: Path) -> None:
 
 
 def test_a_burst_after_a_pause_and_then_the_rate(tmp_path: Path) -> None:
-    limit = RateLimit(tmp_path / "limit", 600.0, burst=5)
+    limit = RateLimit(tmp_path / "limit", 120.0, burst=7)
     begun = time.monotonic()
-    for _ in range(5):
-        limit.wait(begun + 10)
-    assert time.monotonic() - begun < 0.3  # at the rate they would take 0.4 s
-    limit.wait(begun + 10)
-    limit.wait(begun + 10)
-    assert 0.15 <= time.monotonic() - begun < 2
+    for _ in range(7):
+        limit.wait(begun + 30)
+    assert time.monotonic() - begun < 2.5  # at the rate they would take 3 s
+    limit.wait(begun + 30)
+    limit.wait(begun + 30)
+    assert 0.9 <= time.monotonic() - begun < 10
 
 
 def test_threads_share_it_too(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_threads_share_it_too(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 8 * 0.05 - 0.01 <= time.monotonic() - begun < 2
+    assert 8 * 0.05 - 0.01 <= time.monotonic() - begun < 10
 
 
 def test_a_turn_past_the_deadline_is_refused_and_not_taken(tmp_path: Path) -> None:
@@ -83,15 +83,15 @@ def test_a_pause_holds_everybody_back(tmp_path: Path) -> None:
     RateLimit(tmp_path / "limit", 60_000.0, burst=1).pause(0.3)
     begun = time.monotonic()
     RateLimit(tmp_path / "limit", 60_000.0, burst=1).wait(begun + 5)
-    assert 0.25 <= time.monotonic() - begun < 3
+    assert 0.25 <= time.monotonic() - begun < 4
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "1e18", "nan", "-5", "0" * 500])
 def test_a_file_that_makes_no_sense_stops_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "limit").write_text(text)
     begun = time.monotonic()
-    RateLimit(tmp_path / "limit", 600.0).wait(begun + 1)
-    assert time.monotonic() - begun < 0.5
+    RateLimit(tmp_path / "limit", 6.0).wait(begun + 30)
+    assert time.monotonic() - begun < 5  # its turn is in ten seconds where a turn was taken
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0.0, 1), (-1.0, 1), (1.0, 0)])
