@@ -141,16 +141,22 @@ def all_parents() -> dict[int, int]:
 
 
 def strangers() -> set[int]:
-    """Processes of the uids that only sandboxes have, wherever they hang."""
+    """Processes of the uids that only sandboxes have, wherever they hang.
+
+    An ordinary user's sandboxes have its own uid: there, those whose parent is gone.
+    """
     from rewards.sandbox.tiers import FIRST_UID, UIDS
 
+    own = os.geteuid()
+    uids = range(FIRST_UID, FIRST_UID + UIDS) if own == 0 else (own,)
+    orphans = {pid for pid, parent in all_parents().items() if parent == 1}
     found = set()
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             uid = os.stat(f"/proc/{name}").st_uid
         except OSError:
             continue
-        if FIRST_UID <= uid < FIRST_UID + UIDS:
+        if uid in uids and (own == 0 or int(name) in orphans):
             found.add(int(name))
     return found
 
