@@ -80,11 +80,14 @@ def refused(run_job: Job, prepared: Path, files: Path) -> Callable[..., str]:
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
-    """Each file below the folder, with its size and the time of its last change."""
+    """Each file below the folder, with its size and the time of its last change.
+
+    What Python compiled of an imported file is Python's own.
+    """
     return {
         str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
         for path in folder.rglob("*")
-        if not path.is_dir()
+        if not path.is_dir() and path.parent.name != "__pycache__"
     }
 
 
