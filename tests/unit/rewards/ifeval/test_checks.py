@@ -4,7 +4,7 @@
 2. An empty response follows nothing, not even "no comma".
 3. The table of instructions holds exactly IFEval's 25.
 4. Nothing a response may hold takes long: 100 kB against every checker; IFBench's are held to it
-   in `test_ifbench_limits`.
+   in `tests/golden/test_ifbench_limits.py`.
 """
 
 from __future__ import annotations
