@@ -74,12 +74,17 @@ def _write(path: Path, header: Json, samples: Sequence[Json]) -> None:
     with writing(path):
         unfinished = path.with_suffix(".tmp")
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as log:
-            start = {"version": FORMAT, "eval": header["eval"], "plan": header["plan"]}
-            log.writestr("_journal/start.json", _text(start))
+
+            def add(name: str, data: Any) -> None:
+                # Without a time: the same evaluation gives the same bytes.
+                about = zipfile.ZipInfo(name)
+                log.writestr(about, _text(data), zipfile.ZIP_DEFLATED)
+
+            add("_journal/start.json", {name: header[name] for name in ("version", "eval", "plan")})
             for sample in samples:
-                log.writestr(f"samples/{sample['id']}_epoch_{sample['epoch']}.json", _text(sample))
-            log.writestr("summaries.json", _text([_summary(sample) for sample in samples]))
-            log.writestr("header.json", _text(header))
+                add(f"samples/{sample['id']}_epoch_{sample['epoch']}.json", sample)
+            add("summaries.json", [_summary(sample) for sample in samples])
+            add("header.json", header)
         unfinished.replace(path)
 
 

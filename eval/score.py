@@ -99,7 +99,7 @@ def summarise(
     )
     samples = max(len(item.values) for item in items)
     tokens = sum(record["tokens"] for record in records)
-    seconds = sum(record["seconds"] for record in records)
+    seconds = math.fsum(record["seconds"] for record in records)  # in whatever order they come
     truncated = sum(record["finish_reason"] == "length" for record in records)
     pass_at, maj_at = _at_k(items, samples, metric, seed)
     return {

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -139,7 +140,7 @@ def write_results(
         "cost": {
             "tokens": sum(record["tokens"] for record in everything),
             "prompt_tokens": sum(record["prompt_tokens"] for record in everything),
-            "seconds": sum(record["seconds"] for record in everything),
+            "seconds": math.fsum(record["seconds"] for record in everything),
         },
         "versions": installed,
         "warnings": list(warnings),
