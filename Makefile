@@ -41,9 +41,12 @@ test: check ## check, golden batteries, contract tests and the end-to-end tests 
 	$(PYTEST) tests/golden -q -n 2 --timeout 300 -m "not full and not gpu and not bench" $(ARGS)
 	$(PYTEST) tests/contract tests/e2e_cpu $(SIDE_BY_SIDE) -m "not full and not gpu and not bench" $(ARGS)
 
+# One failure does not hide what the deaths would have shown.
 test-full: setup-dev ## the end-to-end tests that are longer
-	$(PYTEST) tests $(SIDE_BY_SIDE) -m full --ignore tests/e2e_cpu/deaths $(ARGS)
-	$(PYTEST) tests/e2e_cpu/deaths -v --durations=25 -m full $(ARGS)
+	failed=0; \
+	$(PYTEST) tests $(SIDE_BY_SIDE) -m full --ignore tests/e2e_cpu/deaths $(ARGS) || failed=1; \
+	$(PYTEST) tests/e2e_cpu/deaths -v --durations=25 -m full $(ARGS) || failed=1; \
+	exit $$failed
 
 bench: setup ## measure composition, step time and start-up
 	$(PYTEST) tests/bench -m bench -s $(ARGS)

@@ -94,7 +94,7 @@ def test_the_metrics_say_what_the_dumps_hold(
         assert rows and len(rows) + data["reward/dropped"] == 32
         for name in ("math", "brief", "group"):
             mean = fmean(row[f"component_{name}"] for row in rows)
-            assert data[f"reward/component/{name}/mean"] == pytest.approx(mean)
+            assert data[f"reward/component/{name}/mean"] == pytest.approx(mean, abs=1e-9)
         assert data["reward/acc/mean"] == pytest.approx(fmean(row["acc"] for row in rows))
         truncated = fmean(row["truncated"] for row in rows)
         assert data["reward/truncated/share"] == pytest.approx(truncated)
@@ -109,7 +109,9 @@ def test_the_metrics_say_what_the_dumps_hold(
         several = [scores for scores in groups.values() if len(scores) > 1]
         same = sum(len(set(scores)) == 1 for scores in several)
         assert data["reward/zero_variance_groups"] == pytest.approx(same / len(several))
-        assert data["critic/score/mean"] == pytest.approx(fmean(row["score"] for row in rows))
+        # verl takes this mean in float32, of penalties and bonuses that cancel each other
+        mean = fmean(row["score"] for row in rows)
+        assert data["critic/score/mean"] == pytest.approx(mean, abs=1e-6)
 
 
 @pytest.mark.full
