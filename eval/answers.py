@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from eval.records import Record
-from eval.statistics_mean import Codes, Floats, codes, stratum_weights
+from eval.statistics.mean import Codes, Floats, codes, stratum_weights
 from rewards.verdict import BROKEN
 
 ACCURACY: Final = "accuracy"

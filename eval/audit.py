@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from conf.atomic import write_json
 from conf.errors import ConfigError, RewardError, boundary
-from eval.page_data import Evaluation, read_evaluation
-from eval.report_text import percent
-from eval.statistics import wilson
+from eval.folder import Evaluation, read_evaluation
+from eval.pages.text import percent
+from eval.statistics.intervals import wilson
 from eval.words import scalar, split_words
 from rewards.agreement import ErrorRate, error_rates
 from rewards.audit import REFEREE, judge_all, report, verdicts

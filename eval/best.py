@@ -15,7 +15,7 @@ from typing import Any
 
 from conf.atomic import write_json, writing
 from conf.errors import ConfigError, EvaluationError, boundary
-from eval.report_text import percent
+from eval.pages.text import percent
 
 USAGE = "usage: python -m eval.best RUN"
 
@@ -47,7 +47,7 @@ def best_of(run: Path) -> dict[str, Any]:
 
 def _interval(shares: list[float] | None, draws: int | None) -> dict[str, Any]:
     """A 95% interval over items: of a proportion, or of any mean."""
-    from eval.statistics_mean import mean_t, proportion
+    from eval.statistics.mean import mean_t, proportion
 
     if not shares or len(shares) < 2:
         return {}

@@ -3,8 +3,8 @@
 In: an evaluation folder or a records file of a model whose accuracy is published (`model=` names it
 where the records do not). Out: calibration.json and a table on stdout: measured against published,
 with the interval, and the likely causes of a gap, each with the points it may explain at most.
-Causes come from the classes of the failures (`eval.errors_classify`) and the sampling; that one is
-likely is a hypothesis to test, no proof. Measures nothing anew.
+Causes come from the classes of the failures (`eval.failures.classify`) and the sampling; that one
+is likely is a hypothesis to test, no proof. Measures nothing anew.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from conf.atomic import write_json
 from conf.errors import ConfigError, boundary
-from eval.errors_classify import Failure
-from eval.errors_rates import failures
-from eval.page_data import Evaluation, read_evaluation
+from eval.failures.classify import Failure
+from eval.failures.rates import failures
+from eval.folder import Evaluation, read_evaluation
+from eval.pages.text import percent
 from eval.published import SIZES, Published, known_model, models, published
-from eval.report_text import percent
 from eval.words import split_words
 
 USAGE: Final = "python -m eval.calibrate EVALUATION [model=NAME] [out=FILE]"

@@ -2,7 +2,7 @@
 
 In: evaluation folders, records files, run folders (one alone: its two models). Out:
 `comparison.json`, `flips.jsonl` and `report.html` in `out`, a summary on stdout. It generates and
-grades nothing; the work is in `eval.compare_build`. The files are an interface:
+grades nothing; the work is in `eval.comparison.build`. The files are an interface:
 
 comparison.json
     schema 1 · alpha 0.05 · power 0.8 · seed · resamples
@@ -59,7 +59,7 @@ from collections.abc import Sequence
 
 from conf.atomic import write_json, write_text, writing
 from conf.errors import boundary
-from eval.compare_request import HELP, Request, parse
+from eval.comparison.request import HELP, Request, parse
 
 
 def compare(request: Request) -> str:
@@ -69,10 +69,10 @@ def compare(request: Request) -> str:
         EvaluationError: nothing to compare.
         RunFolderError: the files cannot be written.
     """
-    from eval.compare_build import Options, build  # scipy: only once the words are good
-    from eval.compare_contamination import read_questions
-    from eval.compare_read import read_all
-    from eval.compare_text import summary
+    from eval.comparison.build import Options, build  # scipy: only once the words are good
+    from eval.comparison.contamination import read_questions
+    from eval.comparison.read import read_all
+    from eval.comparison.text import summary
     from eval.report import write_comparison
 
     models = read_all(request.paths, request.control)

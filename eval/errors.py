@@ -1,7 +1,7 @@
 """`python -m eval.errors EVALUATION [judge.base_url=… judge.model=…] [out=FILE]`: why it fails.
 
 In: an evaluation folder or a records file, and optionally a judge's server for wrong answers that
-no rule explains. Out: errors.json (see `eval.errors_rates`), the evaluation's page written anew
+no rule explains. Out: errors.json (see `eval.failures.rates`), the evaluation's page written anew
 (with `out` that file alone), and a summary on stdout. Grades nothing: the verdicts are the
 records' own.
 """
@@ -15,12 +15,12 @@ from typing import Any
 
 from conf.atomic import write_json
 from conf.errors import ConfigError, boundary
-from eval.errors_classify import Failure
-from eval.errors_judge import explain, judge_from
-from eval.errors_rates import analyse, failures
-from eval.page_data import Evaluation, read_evaluation
+from eval.failures.classify import Failure
+from eval.failures.judge import explain, judge_from
+from eval.failures.rates import analyse, failures
+from eval.folder import Evaluation, read_evaluation
+from eval.pages.text import percent
 from eval.report import write_evaluation
-from eval.report_text import percent
 from eval.words import scalar, split_words
 
 Json = dict[str, Any]

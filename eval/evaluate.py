@@ -2,7 +2,7 @@
 
 In: an `EvalSpec`. Out: files in `spec.out`, and the content of results.json. Responses that are
 recorded already are not generated again; when none is missing, no engine is started. A suite of
-tasks is `eval.suite`'s; both go through `eval.responses`. Printing is elsewhere.
+tasks is `eval.suite.flow`'s; both go through `eval.responses`. Printing is elsewhere.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from conf.atomic import write_json
-from eval.generate import Plan, Sampling
-from eval.generate_render import resolve_model
+from eval.generation.backend import Plan, Sampling
+from eval.generation.render import resolve_model
 from eval.items import choose, left, listed, read_items
 from eval.records import Record, model_fingerprint
 from eval.responses import Job, Pending, complete

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from conf.errors import ConfigError, boundary
-from eval import export_inspect, export_lm_eval
 from eval.errors import classify_all
-from eval.page_data import Evaluation, read_evaluation
+from eval.exporters import inspect_log, lm_eval
+from eval.folder import Evaluation, read_evaluation
 from eval.words import split_words
 
 FORMATS: Final = ("lm_eval", "inspect")
@@ -34,8 +34,8 @@ def export(evaluation: Evaluation, form: str, out: Path) -> list[Path]:
     files = sorted(evaluation.source.glob("**/records*.jsonl")) or [evaluation.source]
     when = datetime.fromtimestamp(max(file.stat().st_mtime for file in files), UTC)
     if form == "lm_eval":
-        return export_lm_eval.export(evaluation, out, when)
-    return export_inspect.export(evaluation, out, when, classify_all(evaluation))
+        return lm_eval.export(evaluation, out, when)
+    return inspect_log.export(evaluation, out, when, classify_all(evaluation))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

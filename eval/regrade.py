@@ -25,8 +25,8 @@ from eval.records import Record, RecordFile, read_records
 from eval.responses import regraded
 from eval.score import compare, summarise
 from eval.spec import RESERVED, Text, checked, help_text, read_words
-from eval.suite import Recorded, grader_options, write_results
-from eval.task import Task
+from eval.suite.flow import Recorded, grader_options, write_results
+from eval.suite.task import Task
 from rewards.registry import load_correctness
 
 USAGE = "usage: python -m eval.regrade FOLDER [key=value …] [--debug]"

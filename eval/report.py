@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from conf.atomic import write_json, write_text
 from conf.errors import boundary
-from eval.report_data import read_run
+from eval.training.data import read_run
 
 if TYPE_CHECKING:
-    from eval.errors_classify import Failure
+    from eval.failures.classify import Failure
 
 
 def write_report(run: Path, sft: Path | None = None, out: Path | None = None) -> Path:
@@ -32,7 +32,7 @@ def write_report(run: Path, sft: Path | None = None, out: Path | None = None) ->
         EvaluationError: a folder is missing or has no metrics.
         RunFolderError: the file cannot be written.
     """
-    from eval.report_page import render
+    from eval.training.page import render
 
     page = render(read_run(run), None if sft is None else read_run(sft))
     target = run / "report.html" if out is None else out
@@ -56,8 +56,8 @@ def write_evaluation(
         EvaluationError: there is no such evaluation, or it is damaged.
     """
     from eval.errors import analysis, classify_all
-    from eval.page_data import read_evaluation
-    from eval.page_evaluation import render_evaluation
+    from eval.folder import read_evaluation
+    from eval.pages.evaluation import render_evaluation
 
     evaluation = read_evaluation(source)
     folder = source if source.is_dir() else source.parent
@@ -75,7 +75,7 @@ def write_comparison(folder: Path, out: Path | None = None) -> Path:
     Raises:
         EvaluationError: there is no comparison.json, or it is damaged.
     """
-    from eval.page_comparison import read_comparison, render_comparison
+    from eval.pages.comparison import read_comparison, render_comparison
 
     target = out or folder / "report.html"
     write_text(target, render_comparison(*read_comparison(folder)))

@@ -19,9 +19,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from conf.errors import EvaluationError
-from eval.generate import Backend, Generation, Plan, Prompt, Request, Sampling, open_backend
+from eval.generation.backend import (
+    Backend,
+    Generation,
+    Plan,
+    Prompt,
+    Request,
+    Sampling,
+    open_backend,
+)
+from eval.generation.progress import Progress
 from eval.items import Item
-from eval.progress import Progress
 from eval.records import Record, RecordFile, read_records, record_key
 from eval.score import grade
 from rewards.registry import Reward

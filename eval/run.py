@@ -1,7 +1,7 @@
 """`python -m eval.run model=PATH_OR_HUB 'suite=[gsm8k,math500]' …`, or two models on one file.
 
 In: a specification as `key=value` words (`--help` lists them), `--spec FILE.json`, or both. With
-`suite`: a model on declared tasks (see `eval.suite`). With `data=FILE.parquet models.before=A
+`suite`: a model on declared tasks (see `eval.suite.flow`). With `data=FILE.parquet models.before=A
 models.after=B reward=math`: one or two models on one file of rows (see `eval.evaluate`). Out:
 records, items.json and results.json in `out`, a table on stdout, progress on stderr. The same
 command again generates only what is missing.
@@ -14,8 +14,8 @@ import sys
 from types import FrameType
 
 from conf.errors import EXIT_TERMINATED, boundary
-from eval import suite_spec
 from eval.spec import USAGE, help_text, parse
+from eval.suite import spec as suite_spec
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         signal.signal(signal.SIGTERM, _terminate)
         if suite_spec.is_suite(words):
             suite = suite_spec.parse_suite(words)
-            from eval.suite import evaluate_suite  # only once the words are good
+            from eval.suite.flow import evaluate_suite  # only once the words are good
             from eval.summary import suite_table
 
             print(f"{suite_table(evaluate_suite(suite))}\n→ {suite.folder}/results.json")

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 
 from conf.errors import EvaluationError
-from eval import paired
 from eval.answers import (
     ACCURACY,
     Answered,
@@ -28,9 +27,10 @@ from eval.answers import (
 )
 from eval.items import Item
 from eval.records import Record
-from eval.statistics import ALPHA, POWER, Paired, minimum_detectable_effect, wilson
-from eval.statistics_mean import proportion
-from eval.statistics_samples import RESAMPLES, maj_at_k, pass_at_k, spread_interval
+from eval.statistics import paired
+from eval.statistics.intervals import ALPHA, POWER, Paired, minimum_detectable_effect, wilson
+from eval.statistics.mean import proportion
+from eval.statistics.samples import RESAMPLES, maj_at_k, pass_at_k, spread_interval
 from rewards.registry import Reward
 
 Result = dict[str, Any]
@@ -216,9 +216,9 @@ def compare(
     """The verdict on two models, paired by row over the items that were judged for both.
 
     `improved` or `regressed` when the test rejects at 5% (exact McNemar; with clusters or several
-    samples the sign-flip test of `eval.paired`), else `no detectable change`, with the difference
-    that would have been seen with 80% power at this discordance. With several samples an item
-    counts as right in the table when most of its samples are.
+    samples the sign-flip test of `statistics.paired`), else `no detectable change`, with the
+    difference that would have been seen with 80% power at this discordance. With several samples
+    an item counts as right in the table when most of its samples are.
 
     Raises:
         EvaluationError: no item was judged for both.

@@ -3,7 +3,7 @@
 In: words such as `n=500` or `models.after=PATH`, or a JSON file. Out: an `EvalSpec` that is
 checked, or a `ConfigError` that names the nearest key. Each field's default, range and meaning
 stand here once, and `--help` prints them. It opens no model and no data. A model on a suite of
-tasks is `eval.suite_spec`.
+tasks is `eval.suite.spec`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from conf.errors import ConfigError
-from eval.generate import EngineOptions
+from eval.generation.backend import EngineOptions
 
 LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RESERVED: Final = ("data", "sampling", "verdict", "versions", "warnings")  # results.json's own keys

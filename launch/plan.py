@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import ConfigError, DataError
 from conf.runs import RunFolder
 from launch.early_stopping import stopped
-from launch.jobs_plan import quoted
+from launch.jobs.plan import quoted
 from launch.resume import checkpoints, find_complete_checkpoint
 from launch.run_metrics import read_report
 from launch.selection import kept, weights

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.what == "list" and arguments.words:
         made.error("list takes no id")
     with boundary(debug=arguments.debug):
-        from launch import jobs_commands as commands
+        from launch.jobs import commands
 
         if arguments.what in JOBS:
             return commands.submit(

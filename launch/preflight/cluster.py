@@ -1,6 +1,6 @@
 """What a Ray cluster has to offer, as plain values.
 
-In: filled by whoever can ask the cluster (`launch.jobs*`), or by a child process that joins it.
+In: filled by whoever can ask the cluster (`launch.jobs`), or by a child process that joins it.
 Out: read by the checks on GPUs and logical CPUs. Ray is not imported in this process.
 """
 

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eval.generate import EngineOptions, Request, Sampling
-from eval.generate_vllm import open_vllm
+from eval.generation.backend import EngineOptions, Request, Sampling
+from eval.generation.engine import open_vllm
 from eval.items import Item
 from eval.responses import Job, Pending
 from rewards.registry import load_correctness

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.compare_build import Options, build
-from eval.compare_read import read_all
+from eval.comparison.build import Options, build
+from eval.comparison.read import read_all
 from eval.records import read_records
 
 pytestmark = pytest.mark.bench

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.report_curves import ACCURACY, KL, MISMATCH
+from eval.training.curves import ACCURACY, KL, MISMATCH
 
 # Metric, the file of the wheel that logs it, and what that file must hold.
 LOGGED = [

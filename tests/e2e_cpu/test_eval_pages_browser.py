@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from data_prep import inspect_math
-from eval import page
+from eval.pages import page
 from eval.report import write_page
 
 _FILE = Path(__file__).parents[1] / "unit" / "eval_errors" / "folders.py"

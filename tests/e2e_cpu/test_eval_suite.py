@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 
 from eval.records import read_records
-from eval.task import load_task
-from eval.task_items import task_items
+from eval.suite.items import task_items
+from eval.suite.task import load_task
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = ROOT / "tests" / "unit" / "eval_suite" / "stub_server.py"

@@ -26,8 +26,8 @@ import pytest
 
 from conf.errors import ConfigError, PreflightError, RunFolderError
 from launch.guard import Spec
-from launch.jobs import Jobs
-from launch.jobs_package import stage
+from launch.jobs.client import Jobs
+from launch.jobs.package import stage
 from launch.processes import Process, all_processes
 
 pytestmark = pytest.mark.timeout(600)

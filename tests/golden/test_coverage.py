@@ -19,10 +19,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.paired import Change, compare_items
-from eval.statistics import mcnemar_exact, mcnemar_power, minimum_detectable_effect, wilson
-from eval.statistics_families import correct
-from eval.statistics_mean import proportion
+from eval.statistics.families import correct
+from eval.statistics.intervals import (
+    mcnemar_exact,
+    mcnemar_power,
+    minimum_detectable_effect,
+    wilson,
+)
+from eval.statistics.mean import proportion
+from eval.statistics.paired import Change, compare_items
 
 SIZES = (30, 100, 164, 500, 1319)
 SHARES = np.round(np.arange(0.05, 0.951, 0.05), 2)

@@ -13,10 +13,10 @@ from pathlib import Path
 HEAVY = ("torch", "verl", "ray", "vllm", "transformers", "pandas")
 # Modules that exist to reach a heavy library; everything else must load without one.
 REACHES_OUT = (
-    "eval.generate",
+    "eval.generation.backend",
     "launch.bridge",
     "launch.cpu_platform",
-    "launch.jobs",
+    "launch.jobs.client",
     "rewards.verl_manager",
     "data_prep.backends",
 )

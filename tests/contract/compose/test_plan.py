@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from conf.errors import ConfigError
 from launch.compose import compose, resolve
-from launch.jobs_plan import plan, quoted, refuse_secrets, with_hardware
+from launch.jobs.plan import plan, quoted, refuse_secrets, with_hardware
 
 RECIPE = ["+recipe=arithmetic", "hardware=cpu"]
 

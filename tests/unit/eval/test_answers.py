@@ -9,7 +9,7 @@ import pytest
 
 from eval.answers import answered, clusters_of, task_of, value_of
 from eval.score import compare, summarise
-from eval.statistics import wilson
+from eval.statistics.intervals import wilson
 
 STATUS = {"+": "correct", "-": "wrong", "?": "verifier_error"}
 

@@ -19,7 +19,7 @@ import pytest
 
 from conf.errors import EvaluationError
 from eval.compare import main
-from eval.statistics import mcnemar_exact
+from eval.statistics.intervals import mcnemar_exact
 
 DATA = Path(__file__).parent / "data" / "comparison"
 STATUS = {"+": "correct", "-": "wrong", "?": "verifier_error"}

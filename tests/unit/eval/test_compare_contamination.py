@@ -15,7 +15,7 @@ import pytest
 from conf.errors import EvaluationError
 from data_prep.decontaminate.judge import Decontamination
 from data_prep.judge import finding_line
-from eval.compare_contamination import flag, read_questions
+from eval.comparison.contamination import flag, read_questions
 
 
 @pytest.fixture(scope="module")

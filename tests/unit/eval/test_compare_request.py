@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conf.errors import ConfigError
-from eval.compare_request import parse
+from eval.comparison.request import parse
 
 
 @pytest.mark.parametrize(

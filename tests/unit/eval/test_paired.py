@@ -8,8 +8,13 @@ import math
 import numpy as np
 import pytest
 
-from eval.paired import compare_items, line, sign_flip
-from eval.statistics import Paired, mcnemar_exact, minimum_detectable_effect, paired_difference
+from eval.statistics.intervals import (
+    Paired,
+    mcnemar_exact,
+    minimum_detectable_effect,
+    paired_difference,
+)
+from eval.statistics.paired import compare_items, line, sign_flip
 
 
 def _pairs(both: int, lost: int, gained: int, neither: int) -> tuple[np.ndarray, np.ndarray]:

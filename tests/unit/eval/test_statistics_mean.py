@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics import wilson
-from eval.statistics_mean import (
+from eval.statistics.intervals import wilson
+from eval.statistics.mean import (
     codes,
     mean_t,
     proportion,

@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from eval.statistics import wilson
-from eval.statistics_families import correct
-from eval.statistics_mean import robust_error
-from eval.statistics_samples import bootstrap_interval, maj_at_k, pass_at_k, spread_interval
+from eval.statistics.families import correct
+from eval.statistics.intervals import wilson
+from eval.statistics.mean import robust_error
+from eval.statistics.samples import bootstrap_interval, maj_at_k, pass_at_k, spread_interval
 
 
 def test_pass_at_k_by_hand() -> None:

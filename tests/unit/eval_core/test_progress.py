@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from eval.progress import Progress
+from eval.generation.progress import Progress
 
 
 class _Terminal(io.StringIO):

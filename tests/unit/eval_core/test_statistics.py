@@ -8,7 +8,7 @@ import math
 import pytest
 from scipy import stats
 
-from eval.statistics import (
+from eval.statistics.intervals import (
     Interval,
     Paired,
     mcnemar_exact,

@@ -12,8 +12,8 @@ from collections import Counter
 
 import pytest
 
-from eval.errors_classify import KINDS, classify
-from eval.errors_signals import foreign, loop, refusal
+from eval.failures.classify import KINDS, classify
+from eval.failures.signals import foreign, loop, refusal
 
 
 def record(response, status="wrong", **more):

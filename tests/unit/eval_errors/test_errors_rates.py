@@ -10,10 +10,10 @@ from typing import ClassVar
 import pytest
 
 from eval.errors import main
-from eval.errors_classify import Failure, classify
-from eval.errors_judge import explain, judge_from
-from eval.errors_rates import analyse, failures, share_interval
-from eval.statistics import wilson
+from eval.failures.classify import Failure, classify
+from eval.failures.judge import explain, judge_from
+from eval.failures.rates import analyse, failures, share_interval
+from eval.statistics.intervals import wilson
 
 _SPEC = importlib.util.spec_from_file_location("folders", Path(__file__).parent / "folders.py")
 folders = importlib.util.module_from_spec(_SPEC)

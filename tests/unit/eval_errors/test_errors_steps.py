@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.errors_steps import links
+from eval.failures.steps import links
 
 
 @pytest.mark.parametrize(

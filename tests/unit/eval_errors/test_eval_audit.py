@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eval.audit import audit_task, line, main, other_grader
-from eval.errors_classify import classify
+from eval.failures.classify import classify
 
 _SPEC = importlib.util.spec_from_file_location("folders", Path(__file__).parent / "folders.py")
 folders = importlib.util.module_from_spec(_SPEC)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eval.calibrate import calibrate, main, table
-from eval.page_data import read_evaluation
+from eval.folder import read_evaluation
 from eval.published import TABLE, known_model, published
 
 _SPEC = importlib.util.spec_from_file_location("folders", Path(__file__).parent / "folders.py")

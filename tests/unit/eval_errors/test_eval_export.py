@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from eval.export import export, main
-from eval.page_data import read_evaluation
+from eval.folder import read_evaluation
 
 _SPEC = importlib.util.spec_from_file_location("folders", Path(__file__).parent / "folders.py")
 folders = importlib.util.module_from_spec(_SPEC)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from eval import page
-from eval.page_draw import differences
-from eval.page_items import cut, limit_for, prompt_text
+from eval.pages import page
+from eval.pages.draw import differences
+from eval.pages.items import cut, limit_for, prompt_text
 from eval.report import main, write_page
 
 _SPEC = importlib.util.spec_from_file_location("folders", Path(__file__).parent / "folders.py")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from eval.suite_spec import SuiteSpec, parse_suite
+from eval.suite.spec import SuiteSpec, parse_suite
 
 SERVER = Path(__file__).with_name("stub_server.py")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from eval.pairwise import grade_pairwise
-from eval.puzzles import grade_knights
-from eval.refusal import REFUSED, grade_refusal, refuses
+from eval.graders.pairwise import grade_pairwise
+from eval.graders.puzzles import grade_knights
+from eval.graders.refusal import REFUSED, grade_refusal, refuses
 from rewards.countdown import grade_countdown
 
 REFUSALS = [

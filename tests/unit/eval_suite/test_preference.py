@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from conf.errors import ConfigError, DataError
-from eval.preference import length_controlled
-from eval.suite import evaluate_suite
+from eval.suite.flow import evaluate_suite
+from eval.suite.preference import length_controlled
 
 
 def test_without_a_difference_of_length_nothing_is_controlled() -> None:
@@ -56,7 +56,8 @@ def talk(tmp_path: Path) -> Path:
     path = tmp_path / "talk.yaml"
     path.write_text(
         "source: {files: {test: talk.jsonl}, prompt: turns.0, answer_is: none}\nturns: turns\n"
-        "grader: eval.pairwise:grade_pairwise\ngold: baseline\nmetric: win_rate\ncluster: id\n"
+        "grader: eval.graders.pairwise:grade_pairwise\ngold: baseline\n"
+        "metric: win_rate\ncluster: id\n"
     )
     return path
 
@@ -73,7 +74,7 @@ def test_two_models_are_compared_turn_by_turn(
         talk.read_text()
         .replace("talk.jsonl", "../talk.jsonl")
         .replace("gold: baseline\nmetric: win_rate\n", "")
-        .replace("eval.pairwise:grade_pairwise", "exact")
+        .replace("eval.graders.pairwise:grade_pairwise", "exact")
     )
     evaluate_suite(spec(serve(said).url, str(plain), out="base"), io.StringIO())
     ours = {**said, **{f"a{i}": "a longer answer" for i in range(5)}, "a5": "no"}

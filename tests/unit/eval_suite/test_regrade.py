@@ -15,7 +15,7 @@ import pytest
 from conf.errors import ConfigError, EvaluationError
 from eval.records import read_records
 from eval.regrade import parse, regrade
-from eval.suite import evaluate_suite
+from eval.suite.flow import evaluate_suite
 
 
 def test_another_grader_and_back(

@@ -20,7 +20,7 @@ import pytest
 
 from conf.errors import ConfigError, EvaluationError
 from eval.records import read_records
-from eval.suite import evaluate_suite
+from eval.suite.flow import evaluate_suite
 from eval.summary import suite_table
 
 RIGHT = {f"{i}+{i}=": f"It is #### {2 * i}" for i in range(9)}  # 9 to 11 are not known
@@ -182,7 +182,7 @@ def test_text_goes_to_the_model_without_a_chat(
 def test_what_cannot_work_is_said_before_anything_is_read(
     words: list[str], told: str, tmp_path: Path
 ) -> None:
-    from eval.suite_spec import parse_suite
+    from eval.suite.spec import parse_suite
 
     base = ["model=m", f"out={tmp_path}", "endpoint.base_url=http://127.0.0.1:9/v1", "local=x"]
     with pytest.raises(ConfigError, match=told) as caught:

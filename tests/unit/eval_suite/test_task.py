@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from conf.errors import ConfigError
-from eval.suite_spec import is_suite, parse_suite
-from eval.task import FOLDER, load_task, names
+from eval.suite.spec import is_suite, parse_suite
+from eval.suite.task import FOLDER, load_task, names
 from rewards.registry import load_correctness
 
 PROMISED = {

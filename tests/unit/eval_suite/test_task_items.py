@@ -14,8 +14,8 @@ import pytest
 
 from conf.errors import ConfigError, DataError
 from eval.items import choose
-from eval.task import load_task
-from eval.task_items import task_items
+from eval.suite.items import task_items
+from eval.suite.task import load_task
 from rewards.registry import load_correctness
 
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from eval.refusal import grade_refusal
-from eval.task import load_task
-from eval.task_results import task_result
+from eval.graders.refusal import grade_refusal
+from eval.suite.results import task_result
+from eval.suite.task import load_task
 
 MODEL = {"name": "m", "fingerprint": "f"}
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from eval.report_charts import (
+from eval.pages.charts import (
     MAX_POINTS,
     Band,
     Chart,
@@ -18,7 +18,7 @@ from eval.report_charts import (
     thin,
     ticks,
 )
-from eval.report_intervals import Bar, draw_bar, draw_scale, span_of
+from eval.pages.intervals import Bar, draw_bar, draw_scale, span_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 

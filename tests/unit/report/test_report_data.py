@@ -6,7 +6,7 @@ import math
 import pytest
 
 from conf.errors import EvaluationError
-from eval.report_data import read_metrics, read_run, steps_in
+from eval.training.data import read_metrics, read_run, steps_in
 
 
 def test_records_of_one_step_are_merged_by_key(tmp_path):

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from eval.report_curves import accuracy_chart, rl_charts, sft_charts
-from eval.report_data import read_run
-from eval.report_health import examine
-from eval.report_samples import compare
-from eval.report_verdict import judge
+from eval.training.curves import accuracy_chart, rl_charts, sft_charts
+from eval.training.data import read_run
+from eval.training.health import examine
+from eval.training.samples import compare
+from eval.training.verdict import judge
 
 
 def checks(folder):

@@ -5,17 +5,15 @@ import hashlib
 import re
 import time
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
-import eval.report_page
+from eval.pages.page import FOLDER as TEMPLATES
 from eval.report import main, write_report
-from eval.report_data import read_run
-from eval.report_page import render
+from eval.training.data import read_run
+from eval.training.page import render
 
 VOID = {"meta", "wbr"}
-TEMPLATES = Path(eval.report_page.__file__).parent / "templates"
 
 
 class Page(HTMLParser):

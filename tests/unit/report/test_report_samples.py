@@ -1,6 +1,6 @@
 """Samples: chosen by a rule, paired by prompt, cut without hiding that they are."""
 
-from eval.report_samples import HEAD_CHARS, TAIL_CHARS, compare, excerpt, flat_share, read_samples
+from eval.training.samples import HEAD_CHARS, TAIL_CHARS, compare, excerpt, flat_share, read_samples
 
 
 def test_changes_are_counted_over_all_problems_and_some_of_each_shown(tmp_path, folders):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.report_text import duration, number, percent, plural, readable, visible
+from eval.pages.text import duration, number, percent, plural, readable, visible
 
 
 @pytest.mark.parametrize(

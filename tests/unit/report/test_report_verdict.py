@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from eval.report_data import read_run
-from eval.report_verdict import judge, planned_steps
 from eval.score import compare, summarise
+from eval.training.data import read_run
+from eval.training.verdict import judge, planned_steps
 
 
 def results(run, before, after, **verdict):

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from conf.errors import ClusterError, ConfigError, PreflightError
-from launch import jobs, jobs_preflight, submit
-from launch.jobs import ADDRESS_VARIABLES, Jobs, JobState, address_of, is_this_host
-from launch.jobs_follow import Follower
-from launch.jobs_package import Package
-from launch.jobs_probe import MARK, allowed
+from launch import submit
+from launch.jobs import client, preflight
+from launch.jobs.client import ADDRESS_VARIABLES, Jobs, JobState, address_of, is_this_host
+from launch.jobs.follow import Follower
+from launch.jobs.package import Package
+from launch.jobs.probe import MARK, allowed
 from launch.preflight import Report
 from launch.redact import Redactor
 
@@ -106,7 +107,7 @@ def silent() -> Iterator[str]:
 def test_what_does_not_answer_as_ray_is_one_line(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "CONNECT_S", 0.5)
+    monkeypatch.setattr(client, "CONNECT_S", 0.5)
     url = "http://127.0.0.1:9" if kind == "closed" else request.getfixturevalue(kind)
     with pytest.raises(ClusterError, match=f"no Ray answers at {url}") as caught:
         Jobs(url)
@@ -122,18 +123,18 @@ def test_the_command_line_refuses_an_id_too_few_or_too_many() -> None:
 
 
 def node(**changes: Any) -> dict[str, Any]:
-    """A node as `launch.jobs_probe` reports it, this host's own values but for the changes."""
-    report = jobs_preflight.probe(with_torch=False)
+    """A node as `launch.jobs.probe` reports it, this host's own values but for the changes."""
+    report = preflight.probe(with_torch=False)
     code = {"folder": "/upload", "fingerprint": "f" * 64}
     report |= {"plugins": [PLUGIN], "code": code, "id": "n1", "cpus": 64.0, "gpus": 1.0}
     return {**report, **changes}
 
 
 def judged(*nodes: dict[str, Any]) -> Report:
-    cluster = jobs_preflight.Cluster(nodes, (), "n1")
+    cluster = preflight.Cluster(nodes, (), "n1")
     hardware = SimpleNamespace(device="cpu", ranks=1)
     plan: Any = SimpleNamespace(config=SimpleNamespace(hardware=hardware))
-    return jobs_preflight.report(cluster, plan, Package(None, "0.1.0", "f" * 64))  # type: ignore[arg-type]
+    return preflight.report(cluster, plan, Package(None, "0.1.0", "f" * 64))  # type: ignore[arg-type]
 
 
 def test_nodes_like_this_host_pass() -> None:
@@ -169,10 +170,10 @@ def test_plugins_are_those_that_verl_would_load(policy: str | None, wanted: list
 
 def test_the_launcher_goes_where_a_gpu_is() -> None:
     nodes = (node(gpus=0.0), node(id="n2", gpus=8.0))
-    cluster = jobs_preflight.Cluster(nodes, (), "n1")
+    cluster = preflight.Cluster(nodes, (), "n1")
     assert cluster.launcher_node("cuda", 8) == "n2"
     assert cluster.launcher_node("cpu", 1) is None
-    assert jobs_preflight.Cluster(nodes, (), "n2").launcher_node("cuda", 8) is None
+    assert preflight.Cluster(nodes, (), "n2").launcher_node("cuda", 8) is None
 
 
 def answer(**changes: Any) -> str:
@@ -180,10 +181,10 @@ def answer(**changes: Any) -> str:
     return f"noise\n{MARK}{json.dumps(found)}\nmore noise\n"
 
 
-def read(log: str, **state: Any) -> jobs_preflight.Cluster:
+def read(log: str, **state: Any) -> preflight.Cluster:
     server: Any = SimpleNamespace(address="http://h:1")
     ended = replace(STATE, **{"status": "SUCCEEDED", "exit_code": 0, **state})
-    return jobs_preflight._read(server, ended, log)
+    return preflight._read(server, ended, log)
 
 
 def test_the_probes_answer_is_found_in_its_log() -> None:

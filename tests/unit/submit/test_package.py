@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from conf.errors import ConfigError
-from launch import jobs_package
-from launch.jobs_package import fingerprint_of, stage
+from launch.jobs import package as packing
+from launch.jobs.package import fingerprint_of, stage
 
 ASK = """
-import importlib.metadata as m, json, launch, launch.jobs_package as p, recipes
+import importlib.metadata as m, json, launch, launch.jobs.package as p, recipes
 entries = [(e.name, e.value) for e in m.entry_points(group="verl.plugins")]
 print(json.dumps({"launch": list(launch.__path__), "version": m.version("temper"),
                   "plugins": entries, "stamp": p.uploaded_version()}))
@@ -49,8 +49,8 @@ def test_a_worker_without_temper_finds_code_metadata_and_plugin(upload: Path) ->
 
 
 def test_outside_an_upload_there_is_no_stamp() -> None:
-    assert jobs_package.uploaded() is None
-    assert jobs_package.uploaded_version() is None
+    assert packing.uploaded() is None
+    assert packing.uploaded_version() is None
 
 
 def test_caches_hidden_files_and_runs_stay_at_home(upload: Path, tmp_path: Path) -> None:
@@ -95,6 +95,6 @@ def test_a_folder_that_would_hide_our_packages_is_refused(upload: Path, tmp_path
 def test_too_large_an_upload_is_refused(
     upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_package, "LIMIT_BYTES", 1000)
+    monkeypatch.setattr(packing, "LIMIT_BYTES", 1000)
     with pytest.raises(ConfigError, match="limit"):
         stage(upload, recipe=None)

@@ -1,0 +1,1 @@
+"""Evaluations in other tools' formats."""

@@ -1,0 +1,1 @@
+"""Prompts in, responses out: vLLM here, under Ray, or any OpenAI-compatible server."""

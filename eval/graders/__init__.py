@@ -1,0 +1,1 @@
+"""Graders that only evaluation needs, beside those of `rewards`."""

@@ -1,0 +1,1 @@
+"""How sure one may be: intervals, paired tests, families of tests; no files, no models."""

@@ -1,0 +1,138 @@
+"""Win rates of a preference task, as they are and with the length held equal.
+
+In: records that `graders.pairwise` graded; for `with_baseline`, the records of the model that one
+compares with. Out: win rate (ties count a half) with a bootstrap interval over questions, how often
+the judge's choice turned with the order, and the length-controlled win rate. Asks no judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conf.errors import DataError
+from eval.items import Item
+from eval.records import Record, read_records
+from eval.suite.task import Task
+from rewards.verdict import BROKEN
+
+RESAMPLES: Final = 1000
+SEED: Final = 1
+RIDGE: Final = 0.5  # of both coefficients: keeps them finite when one side wins everything
+NEWTON_STEPS: Final = 25
+Floats = NDArray[np.float64]
+
+
+def with_baseline(task: Task, items: Sequence[Item], path: Path) -> list[Item]:
+    """The items with another model's responses as gold, turn by turn.
+
+    Args:
+        task: the preference task.
+        items: its items.
+        path: an evaluation folder that has this task, or a records file.
+
+    Raises:
+        DataError: no such records, or none for some item.
+    """
+    file = path / "tasks" / task.name / "records.jsonl" if path.is_dir() else path
+    records = {record["id"]: record for record in read_records(file)}
+    if not records:
+        raise DataError(
+            f"baseline={path}: no records of task {task.name} (looked for {file})",
+            fix="evaluate the other model on this task first: its preference needs no judge then",
+        )
+    found = []
+    for item in items:
+        turns = max(len(item.turns or ()), 1)
+        ids = [item.id, *(f"{item.id}#{turn}" for turn in range(2, turns + 1))]
+        missing = [name for name in ids if name not in records]
+        if missing:
+            raise DataError(
+                f"baseline={path} has no response to {missing[0]} of task {task.name}",
+                fix="evaluate the other model on the same items (n=, seed=)",
+            )
+        golds = tuple(
+            {"response": records[name]["response"], "prompt": records[name]["prompt"]}
+            for name in ids
+        )
+        found.append(replace(item, ground_truth=golds[0], golds=golds))
+    return found
+
+
+def preference_result(records: Sequence[Record]) -> dict[str, Any]:
+    """The entries of results.json that only a preference task has."""
+    judged = [record for record in records if record["verdict"]["status"] not in BROKEN]
+    told = [record["verdict"]["components"] for record in judged]
+    scores = np.array([record["verdict"]["score"] for record in judged], dtype=float)
+    longer = np.array([one["longer"] for one in told], dtype=float)
+    names = [str(r["cluster"] if r["cluster"] is not None else r["index"]) for r in judged]
+    clusters = np.unique(names, return_inverse=True)[1]
+    drawn = _resampled(clusters)
+    rates = [float(scores[rows].mean()) for rows in drawn]
+    controlled = [length_controlled(scores[rows], longer[rows]) for rows in drawn]
+    return {
+        "accuracy": float(scores.mean()),
+        "ci95": _limits(rates),
+        "method": "cluster-bootstrap",
+        "win_rate": {"value": float(scores.mean()), "ci95": _limits(rates)},
+        "length_controlled": {
+            "value": length_controlled(scores, longer),
+            "ci95": _limits(controlled),
+        },
+        "wins": int(sum(one["win"] for one in told)),
+        "ties": int(sum(one["tie"] for one in told)),
+        "losses": int(sum(1 - one["win"] - one["tie"] for one in told)),
+        "turned_with_order": float(
+            np.mean([one["order_first"] + one["order_second"] for one in told])
+        ),
+        "mean_characters": float(np.mean([one["characters"] for one in told])),
+        "baseline_mean_characters": float(np.mean([one["baseline_characters"] for one in told])),
+    }
+
+
+def length_controlled(scores: Floats, longer: Floats) -> float:
+    """The win rate that the judge would give at equal lengths.
+
+    Dubois et al. 2024 (arXiv:2404.04475): logit P(win) = θ + φ·tanh(d/sd(d)), with d the difference
+    of lengths; the rate is sigmoid(θ), the length term left out. Ties are half a win. Where we
+    differ: d is the logarithm of the lengths' ratio, the term for each instruction's difficulty
+    (which takes other models' results) is left out, and both coefficients have a small ridge.
+
+    Args:
+        scores: 1, 0.5 or 0 for each pair.
+        longer: log2 of our length over the other's.
+    """
+    spread = float(longer.std())
+    term = np.tanh(longer / spread) if spread > 0 else np.zeros_like(longer)
+    design = np.stack([np.ones_like(term), term], axis=1)
+    weights = np.zeros(2)
+    for _ in range(NEWTON_STEPS):
+        chance = 1 / (1 + np.exp(-design @ weights))
+        gradient = design.T @ (scores - chance) - RIDGE * weights
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights + step
+        if float(np.abs(step).max()) < 1e-9:
+            break
+    return float(1 / (1 + np.exp(-weights[0])))
+
+
+def _resampled(clusters: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Rows of each bootstrap sample; clusters are drawn whole."""
+    generator = np.random.default_rng(SEED)
+    count = int(clusters.max()) + 1
+    rows = [np.flatnonzero(clusters == number) for number in range(count)]
+    return [
+        np.concatenate([rows[number] for number in generator.integers(0, count, count)])
+        for _ in range(RESAMPLES)
+    ]
+
+
+def _limits(values: Sequence[float]) -> list[float]:
+    low, high = np.quantile(np.asarray(values), [0.025, 0.975])
+    return [float(low), float(high)]

@@ -1,0 +1,1 @@
+"""The report of a training run: its curves, health, samples and verdict, read from its folder."""
