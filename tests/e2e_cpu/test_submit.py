@@ -286,7 +286,7 @@ def test_a_stopped_job_leaves_nothing_running(head: Head) -> None:
     assert len(before) >= 2  # workers, at least; their environment names the run's folder
     assert head.submit("stop", job).returncode == 0
     assert until(lambda: not running(str(run)), CLEAN_S), running(str(run))
-    assert until(lambda: not set(before) & set(all_processes()), 1)
+    assert until(lambda: not set(before) & set(all_processes()), CLEAN_S)
     assert "status     STOPPED" in head.submit("status", job).stdout
     assert head.submit("logs", job, "--follow").returncode == 143
 
