@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -280,14 +281,36 @@ class Served:
     def requests(self) -> int:
         """Completions that it has finished, by its own count."""
         url = self.base_url.removesuffix("/v1") + "/metrics"
-        with urllib.request.urlopen(url, timeout=10) as reply:
+        with urllib.request.urlopen(url, timeout=60) as reply:
             lines = reply.read().decode().splitlines()
         counted = [line for line in lines if line.startswith("vllm:request_success_total{")]
         return sum(int(float(line.rpartition(" ")[2])) for line in counted)
 
 
+def free_ports(count: int) -> list[int]:
+    """Different ports that nobody listens on.
+
+    They lie below those that the kernel gives to who asks for any (from 32768) and above those of
+    Ray's workers (to 19999): a server that takes its port seconds later still finds it free.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(range(20000, 32768), 1000):
+        with socket.socket() as look, contextlib.suppress(OSError):
+            look.bind(("", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    pytest.fail(f"of 1000 ports only {len(found)} are free, needed {count}")
+
+
+@pytest.fixture(scope="session", name="free_ports")
+def free_ports_() -> Callable[[int], list[int]]:
+    """`free_ports(count)`."""
+    return free_ports
+
+
 SERVED = "tiny"
-SERVER_LIMIT_S = 150.0  # until it answers; about 35 s on two quiet cores
+SERVER_LIMIT_S = 300.0  # until it answers; about 35 s on two quiet cores
 SERVER_OPTIONS = (
     *("--host", "127.0.0.1", "--served-model-name", SERVED, "--dtype", "float32"),
     *("--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "32"),
@@ -304,9 +327,7 @@ def serve(folder: Path, policy: Path, *options: str) -> Iterator[Served]:
         options: of vLLM, beside those of every server here.
     """
     log = folder / "server.log"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     # One thread: a model of this size is slower on two, above all where others use the second.
     added = {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
     module = "vllm.entrypoints.openai.api_server"

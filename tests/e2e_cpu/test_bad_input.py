@@ -23,7 +23,7 @@ from launch import compose
 pytestmark = pytest.mark.timeout(300)
 
 Job = Callable[..., tuple[subprocess.CompletedProcess[str], RunFolder]]
-SECONDS = 60
+SECONDS = 120  # a few on a quiet machine
 
 
 @pytest.fixture(scope="module")

@@ -128,14 +128,14 @@ def said(records: list[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
 def test_twenty_kills_of_the_client_change_nothing(
     serve: Callable[..., str], tmp_path: Path
 ) -> None:
-    count, samples = 240, 2
+    count, samples = 400, 2  # far more than are recorded until the last kill
     rows = [{"q": f"{i} and {i}?", "a": str(2 * i)} for i in range(count)]
     (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "sums.yaml").write_text(
         "source: {files: {test: sums.jsonl}, prompt: q, answer: a}\ngrader: math\n"
         f"samples: {samples}\ntemperature: 0.7\nmax_tokens: 64\n"
     )
-    url = serve({}, 0.02)  # 4 at a time, 20 ms each: 2.4 s when nobody disturbs
+    url = serve({}, 0.02)  # 4 at a time, 20 ms each: 4 s when nobody disturbs
     suite = f"suite=[{tmp_path / 'sums.yaml'}]"
     whole = start(url, tmp_path / "whole", suite)
     assert whole.wait(120) == 0, whole.communicate()

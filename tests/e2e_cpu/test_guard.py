@@ -110,7 +110,7 @@ def test_a_hidden_platform_stops_the_run_at_once(
         code=PlatformError.exit_code,
         env={"VERL_USE_EXTERNAL_PLUGINS": "none"},
     )
-    assert time.monotonic() - begun < 120  # a hang would be for ever
+    assert time.monotonic() - begun < 300  # a hang would be for ever
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: verl knows no platform 'cpu'")
     assert last.endswith("→ unset VERL_USE_EXTERNAL_PLUGINS")
@@ -120,12 +120,13 @@ def test_a_hidden_platform_stops_the_run_at_once(
 MISPLACED = '''
 import ray
 from conf.errors import PlatformError
+from launch.bridge.ray_session import _init  # again where the machine was too busy
 from launch.cpu_platform.device_check import require_device
 
 class Worker:
     """Stands for any Ray actor of verl: the check looks at its process alone."""
 
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+_init({"num_cpus": 2, "include_dashboard": False, "log_to_driver": False})
 def worker(platform):
     environment = {"env_vars": {"VERL_PLATFORM": platform}}
     return ray.remote(Worker).options(runtime_env=environment).remote()

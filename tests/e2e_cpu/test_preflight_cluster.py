@@ -15,8 +15,9 @@ from launch.preflight.cluster import ask_cluster
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = """
 import sys, ray
-context = ray.init(num_cpus=6, num_gpus=2, include_dashboard=False, logging_level="critical")
-print("ADDRESS", context.address_info["gcs_address"], flush=True)
+from launch.bridge.ray_session import _init  # again where the machine was too busy
+_init(dict(num_cpus=6, num_gpus=2, include_dashboard=False, logging_level="critical"))
+print("ADDRESS", ray.get_runtime_context().gcs_address, flush=True)
 sys.stdin.read()  # until the test closes it
 ray.shutdown()
 """
@@ -36,7 +37,7 @@ def head(home: dict[str, str]) -> Iterator[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=home,
+        env=home | {"PYTHONPATH": str(ROOT)},
     )
     assert process.stdin is not None and process.stdout is not None
     yield next(line.split()[1] for line in process.stdout if line.startswith("ADDRESS"))

@@ -344,13 +344,14 @@ def test_kill_at_any_point_leaves_no_target(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["source=gsm8k", f"local={GSM8K}", f"out={out}"]
     for delay in (0.0, 0.05, 0.1, 0.2, 0.4):  # after the staging folder came to be
+        others = set(tmp_path.glob(".out.*.partial"))
         victim = subprocess.Popen(
             [sys.executable, "-m", "data_prep.prepare", *words],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        while victim.poll() is None and not list(tmp_path.glob(".out.*.partial")):
+        while victim.poll() is None and not set(tmp_path.glob(".out.*.partial")) - others:
             time.sleep(0.005)
         time.sleep(delay)
         victim.send_signal(signal.SIGKILL)

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,6 +26,12 @@ def make_setup(clone: Path) -> subprocess.Popen[str]:
     )
 
 
+def cmdline(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return str(process.cmdline())
+    return ""
+
+
 def kill_after(process: subprocess.Popen[str], line: str, seconds: float, *, all_: bool) -> None:
     """Kill -9 some seconds after a step has ended: everything, or all but the installer."""
     assert process.stdout is not None
@@ -36,10 +43,11 @@ def kill_after(process: subprocess.Popen[str], line: str, seconds: float, *, all
     time.sleep(seconds)
     victims = psutil.Process(process.pid).children(recursive=True)
     if not all_:  # make's shell and set-up itself, and not what set-up has started
-        victims = [victim for victim in victims if "launch.bootstrap" in str(victim.cmdline())]
+        victims = [victim for victim in victims if "launch.bootstrap" in cmdline(victim)]
         assert victims
     for victim in [process, *victims]:
-        victim.kill()
+        with suppress(psutil.NoSuchProcess):  # it ended, or died with one before it
+            victim.kill()
     process.wait()
 
 
@@ -54,11 +62,14 @@ def test_killed_and_called_again_it_ends_ready(repo: Path, tmp_path: Path) -> No
     assert resumed.returncode == 0, said
     assert "setup: ready" in said
 
-    began = time.monotonic()
-    again = make_setup(clone)
-    said, _ = again.communicate()
-    assert (again.returncode, said) == (0, "")
-    assert time.monotonic() - began < 1.0
+    took = []
+    while not took or (min(took) >= 1.0 and len(took) < 5):  # others may have had the cores
+        began = time.monotonic()
+        again = make_setup(clone)
+        said, _ = again.communicate()
+        took.append(time.monotonic() - began)
+        assert (again.returncode, said) == (0, "")
+    assert min(took) < 1.0
 
     check = (
         "import json, sys; from pathlib import Path;"

@@ -39,12 +39,13 @@ def deaf():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 def detached():  # a daemon as the book says: fork, setsid, fork, close everything
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    os.closerange(0, 256)
+    for step in (os.setsid, lambda: os.closerange(0, 256)):
+        parent = os.getpid()
+        if os.fork():
+            os._exit(0)
+        while os.getppid() == parent:  # who is on the way out must not be counted
+            time.sleep(0.001)
+        step()
 
 def child(kind):
     if os.fork():
@@ -89,6 +90,9 @@ while len(open(pids).readlines()) <= enough:
     time.sleep(0.01)
 if ending == "deaf":
     deaf()
+if ending == "stubborn":
+    deaf()
+    signal.signal(signal.SIGINT, lambda *_: print("not yet", flush=True))
 if ending == "polite":
     def leave(number, frame):
         print("leaving on", signal.Signals(number).name, flush=True)
@@ -169,25 +173,30 @@ class Launched:
         return [*noted, self.record("pid")["guard"]["pid"]]
 
     def ready(self) -> None:
-        def printed() -> bool:
-            log = self.attempt / "stdout.log"
-            return log.exists() and "ready" in log.read_text()
+        self.printed("ready")
 
-        wait_for(printed, 10, "the trainer to be ready")
+    def printed(self, word: str) -> None:
+        """Wait until the trainer has said it."""
+        log = self.attempt / "stdout.log"
+        wait_for(lambda: log.exists() and word in log.read_text(), 60, f"the trainer's {word!r}")
 
     def listed(self, count: int) -> None:
         """Wait until pid.json names so many processes below the guard."""
-        wait_for(lambda: len(self.record("pid")["tree"]) == count, 10, "pid.json to list the tree")
+        wait_for(lambda: len(self.record("pid")["tree"]) == count, 60, "pid.json to list the tree")
+
+    def left(self) -> list[int]:
+        """Those of `pids` that live."""
+        return [pid for pid in self.pids() if alive(pid)]
 
     def gone(self, seconds: float = 15) -> float:
         """Wait until nothing is left; returns the seconds it took."""
         begun = time.monotonic()
-        wait_for(lambda: not any(map(alive, self.pids())), seconds, "every process to end")
+        wait_for(lambda: not self.left(), seconds, "every process to end")
         return time.monotonic() - begun
 
     def finish(self) -> tuple[int, str]:
         """The launcher's exit code and output."""
-        out, _ = self.process.communicate(timeout=20)
+        out, _ = self.process.communicate(timeout=90)
         return self.process.returncode, out
 
 

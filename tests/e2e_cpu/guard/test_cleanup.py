@@ -67,27 +67,27 @@ def test_stop_signals(start, number, code, reason):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_trainer_may_end_by_itself_and_hears_the_signal_once(start, number):
-    run = start("session", ending="polite", grace=10.0)
+    run = start("session", ending="polite", grace=60.0)
     run.ready()
     os.killpg(run.process.pid, number)  # as a terminal does: to the whole foreground group
     begun = time.monotonic()
     assert run.finish()[0] == 128 + number
-    assert time.monotonic() - begun < 9  # less than the grace
+    assert time.monotonic() - begun < 45  # less than the grace
     assert run.log().count("leaving on") == 1
     run.gone(1)
 
 
 def test_second_interrupt_ends_all_at_once(start):
-    run = start(*AWKWARD, ending="deaf", grace=60.0)
+    run = start(*AWKWARD, ending="stubborn", grace=60.0)
     run.ready()
     run.process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    run.printed("not yet")
     assert run.process.poll() is None
     begun = time.monotonic()
     run.process.send_signal(signal.SIGINT)
     assert run.finish()[0] == 130
     run.gone(1)
-    assert time.monotonic() - begun < 15  # far less than the grace
+    assert time.monotonic() - begun < 30  # far less than the grace
 
 
 def test_trainer_killed(start):
@@ -134,7 +134,7 @@ def test_guard_stopped_does_not_hold_the_launcher(start):
     run.process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     assert run.finish()[0] == 130
-    assert time.monotonic() - begun < 14
+    assert time.monotonic() - begun < 60  # it would be for ever
     run.gone(1)
 
 
@@ -164,7 +164,7 @@ def test_started_again_at_once_waits_for_the_guard_at_work(start):
     run.process.wait()
     code, _ = start(ending="finish").finish()
     assert code == 0
-    assert run.gone(0.1) < 0.1
+    assert run.left() == []
 
 
 @pytest.mark.parametrize("kind", ["bomb", "chain"])

@@ -15,8 +15,8 @@ import pytest
 from launch.processes import Process, all_processes, read_process
 from launch.warden import COOKIE, GRACE_S, LIMIT_S, LOOK_S, Warden, is_marked
 
-LIMIT = GRACE_S + LIMIT_S + 2
-SLEEP = "import time; time.sleep(60)"
+LIMIT = GRACE_S + LIMIT_S + 20  # on a busy machine
+SLEEP = "import time; time.sleep(300)"
 HIDDEN = f"{SLEEP}  # of test {os.getpid()}"
 # A worker, and below it: a daemon in a session of its own, and one with no environment.
 WORKER = f"""
@@ -24,12 +24,18 @@ import os, subprocess, sys, time
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        time.sleep(60)
+        time.sleep(300)
     os._exit(0)
 subprocess.Popen([sys.executable, "-c", {HIDDEN!r}], env={{}}, start_new_session=True)
-time.sleep(60)
+time.sleep(300)
 """
-POST = "import sys, time; from launch.warden import start; start(sys.argv[1]); time.sleep(60)"
+POST = """
+import sys, time
+from launch.warden import start
+start(sys.argv[1])
+print("started", flush=True)
+time.sleep(300)
+"""
 
 
 @pytest.fixture
@@ -75,15 +81,15 @@ def test_nothing_of_the_run_outlives_its_post(
     cookie = f"{os.getpid()}-{how}"
     environment = {**os.environ, COOKIE: cookie, "PYTHONPATH": str(repo)}
     started.append(subprocess.Popen([sys.executable, "-c", WORKER], env=environment))
-    assert until(lambda: len(marked(cookie)) == 2 and len(cleared(HIDDEN)) == 1, 10)
+    assert until(lambda: len(marked(cookie)) == 2 and len(cleared(HIDDEN)) == 1, 60)
     (hidden,) = cleared(HIDDEN)
     stranger = subprocess.Popen([sys.executable, "-c", SLEEP], env={**os.environ, COOKIE: "other"})
     started.append(stranger)
-    post = subprocess.Popen([sys.executable, "-c", POST, cookie], cwd=repo)
+    post = subprocess.Popen([sys.executable, "-c", POST, cookie], cwd=repo, stdout=subprocess.PIPE)
     started.append(post)
-    assert until(lambda: len(cleared(cookie)) == 1, 10)  # the warden stands
-    (warden,) = cleared(cookie)
-    time.sleep(LOOK_S + 0.5)  # it has seen the hidden one below its parent
+    assert post.stdout is not None and post.stdout.readline() == b"started\n"
+    (warden,) = cleared(cookie)  # what forked it has ended
+    time.sleep(3 * LOOK_S)  # it has seen the hidden one below its parent
     started[0].kill()  # Ray ends the worker; its children are orphans now
     started[0].wait()
     post.send_signal(how)

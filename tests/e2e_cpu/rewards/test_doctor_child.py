@@ -51,7 +51,7 @@ def test_a_case_that_hangs_costs_itself_alone(mine: Path) -> None:
     with Child(f"{mine}:hanging", {}) as child:
         first = child.process
         begun = time.monotonic()
-        answers = child.ask_each([one("#### 7"), one("\\boxed{" * 9), one("#### 8")], 0.5)
+        answers = child.ask_each([one("#### 7"), one("\\boxed{" * 9), one("#### 8")], 3.0)
         assert time.monotonic() - begun < 60
         assert [a and a["score"] for a in answers] == [1.0, None, 0.0]
         assert first is not None and first.poll() is not None  # killed, and another in its place
@@ -77,9 +77,8 @@ def test_no_grader_outlives_the_doctor(mine: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     pid = int(done.stdout)
-    for _ in range(100):
-        if not Path(f"/proc/{pid}").exists():
-            break
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not Path(f"/proc/{pid}").exists()
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launch.processes import read_process
 from rewards.workers import Pool
 
 TARGET = """
@@ -87,14 +88,14 @@ def test_an_answer(pool: Pool) -> None:
 )
 def test_failures_come_back_in_time(pool: Pool, what: str, kind: str, detail: str) -> None:
     start = time.monotonic()
-    reply = pool.call({"do": what}, 0.4)
+    reply = pool.call({"do": what}, 0.4 if kind == "timeout" else 20.0)
     assert (reply.kind, detail in reply.detail) == (kind, True)
     assert time.monotonic() - start < 30
     assert pool.call({"do": "ok"}, 5.0).kind == "ok"
 
 
 def test_steps_on_the_way_are_kept(pool: Pool) -> None:
-    reply = pool.call({"do": "steps"}, 0.4)
+    reply = pool.call({"do": "steps"}, 2.0)
     assert (reply.kind, reply.value) == ("timeout", "second")
 
 
@@ -121,7 +122,8 @@ def test_the_bound_holds_in_threads(pool: Pool) -> None:
 
 def test_asyncio(pool: Pool) -> None:
     async def several() -> list[str]:
-        calls = [pool.acall({"do": what}, 0.5) for what in ("ok", "hang", "ok", "die")]
+        limits = {"ok": 20.0, "hang": 0.5, "die": 20.0}
+        calls = [pool.acall({"do": do}, limits[do]) for do in ("ok", "hang", "ok", "die")]
         return [reply.kind for reply in await asyncio.gather(*calls)]
 
     assert asyncio.run(several()) == ["ok", "timeout", "ok", "crash"]
@@ -150,9 +152,9 @@ def test_what_cannot_be_imported_is_said() -> None:
 
 
 def wait_until_gone(pids: list[int]) -> None:
-    end = time.monotonic() + 5.0
+    end = time.monotonic() + 30.0
     while time.monotonic() < end:
-        alive = [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != "zombie"]
+        alive = [pid for pid in pids if read_process(pid)]
         if not alive:
             return
         time.sleep(0.05)
