@@ -59,6 +59,21 @@ WRONG_FOR_42 = [
     "#### 0.42",
     "#### 42\n#### 43",
 ]
+# A list of no items, each of which is any gold answer.
+NOTHING = [
+    "#### {,}",
+    "#### {;}",
+    r"\boxed{{,}}",
+    r"\boxed{{ , ,; }}",
+    r"\boxed{{\text{ and }}}",
+    r"\boxed{(({,}))}",
+    r"\boxed{\begin{pmatrix}\end{pmatrix}}",
+    r"\boxed{\begin{pmatrix} \\ \end{pmatrix}}",
+    r"\boxed{[{,}]}",
+    r"\boxed{\{{,}\}}",
+    r"\boxed{x \in {,}}",
+    r"\boxed{x = {,}}",
+]
 NEAR_42 = [
     "#### 42 or 43",
     "#### 42, 43, 44",
@@ -122,6 +137,14 @@ def test_wrong(response: str) -> None:
 @pytest.mark.parametrize("response", NEAR_42)
 def test_near_is_not_right(response: str) -> None:
     assert grade_math(response, "42").acc == 0.0
+
+
+@pytest.mark.parametrize(
+    "gold", ["42", "x+1", "1, 2", "(1, 2)", "[0, 1)", r"\{1, 2\}", r"\emptyset", "x = 3", "even"]
+)
+@pytest.mark.parametrize("response", NOTHING)
+def test_nothing_is_no_answer(response: str, gold: str) -> None:
+    assert grade_math(response, gold).acc == 0.0
 
 
 @pytest.mark.parametrize("response", UNPARSEABLE_FOR_42)
