@@ -35,7 +35,7 @@ check: setup-dev ## lint, types, unit and rules tests
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
 	$(VENV) -m mypy
-	$(PYTEST) tests/unit tests/rules -q -n 2 --timeout 60 -m "not full and not gpu and not bench" $(ARGS)
+	$(PYTEST) tests/unit tests/rules -q -n 2 -m "not full and not gpu and not bench" $(ARGS)
 
 test: check ## check, golden batteries, contract tests and the end-to-end tests that fit in 25 minutes
 	$(PYTEST) tests/golden -q -n 2 --timeout 300 -m "not full and not gpu and not bench" $(ARGS)

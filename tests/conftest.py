@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = {
@@ -26,7 +26,9 @@ OFFLINE = {
 def pytest_configure() -> None:
     """Set the environment before any test module is imported; xdist's workers inherit it."""
     os.environ.update(OFFLINE)
-    settings.register_profile("temper", deadline=None)  # a slow machine is no failure
+    # A slow machine is no failure: neither its examples nor how long they take to draw.
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("temper", deadline=None, suppress_health_check=slow)
     settings.load_profile("temper")
 
 

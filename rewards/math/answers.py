@@ -140,6 +140,8 @@ def _read(tokens: list[Token]) -> Answer:
 
 
 def _bounded(kind: Kind, items: list[Answer], mark: str = "") -> Answer:
+    if not items:  # `{,}`: every item of it would be the gold answer
+        raise Unreadable("brackets and separators around nothing")
     if len(items) > MAX_ITEMS:
         raise Unreadable(f"{len(items)} items")
     return Answer(kind, items=tuple(items), mark=mark)

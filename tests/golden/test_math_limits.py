@@ -22,8 +22,8 @@ from rewards.math import decide
 from rewards.math.grade import grade_math
 from rewards.workers import Pool, Reply
 
-DEADLINE_S = 2.0
-SLACK_S = 8.0  # of a busy machine; the bench measures what the deadline is overrun by
+DEADLINE_S = 5.0  # a good answer's share of a busy machine is within it
+SLACK_S = 15.0  # of a busy machine; the bench measures what the deadline is overrun by
 PATHOLOGICAL = [
     r"\boxed{1000000000!}",
     r"\boxed{(10^9)!}",

@@ -57,7 +57,7 @@ def test_importing_and_scoring_load_no_heavy_library(repo: Path) -> None:
         cwd=repo,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])

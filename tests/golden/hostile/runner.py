@@ -163,7 +163,7 @@ def strangers() -> set[int]:
 
 def left_behind(before: set[int]) -> list[str]:
     """Processes that were not there before; what is just ending gets a moment to do so."""
-    for _ in range(40):
+    for _ in range(200):
         parents = all_parents()
         # Tests that run side by side have sandboxes of their own below our siblings.
         siblings = {pid for pid, parent in parents.items() if parent == os.getppid() != 1}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -75,17 +74,15 @@ def test_help_names_each_key_with_its_default() -> None:
 
 
 def test_help_is_quick_and_bad_words_end_with_their_code() -> None:
-    start = time.monotonic()
     shown = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "eval.run", "--help"],
         capture_output=True,
         text=True,
         check=True,
-    )
+    )  # what takes time to import is named; a clock would measure the machine
     assert "max_tokens" in shown.stdout
     for heavy in ("torch", "vllm", "transformers", "scipy.stats", "pyarrow"):
         assert f" {heavy}\n" not in shown.stderr
-    assert time.monotonic() - start < 8  # a busy machine; alone it is 0.3 s
     bad = subprocess.run([sys.executable, "-m", "eval.run", "nn=3"], capture_output=True, text=True)
     assert bad.returncode == ConfigError.exit_code
     assert bad.stderr.startswith("error: ") and bad.stderr.count("\n") == 1

@@ -245,7 +245,7 @@ def test_loading_and_checking_is_quick_and_light() -> None:
         "print(time.process_time() - t)"
     )
     seconds = [_run(code) for _ in range(3)]
-    assert min(seconds) < 0.05
+    assert min(seconds) < 0.25  # 0.03 s; one that composes takes a second
 
 
 def _run(code: str) -> float:
@@ -259,4 +259,4 @@ def test_a_refusal_over_a_thousand_keys_takes_no_time() -> None:
     start = time.process_time()
     with pytest.raises(ConfigError):
         check_overrides(["node3.sume_key_7=1"], known)
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 2.0

@@ -270,6 +270,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # this hub is on loopback
+    monkeypatch.setattr("launch.preflight.hub.ASK_SECONDS", 60.0)  # and its machine may be busy
     server = HTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -124,14 +124,22 @@ def listener() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.fixture
+def closed() -> Iterator[int]:
+    """A port that refuses, held so that nobody else can listen at it meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "http://127.0.0.1:{}"])
 def test_address_that_answers(settings: Build, listener: int, form: str) -> None:
     config = settings("grpo", f"{ADDRESS}={form.format(listener)}")
     assert one(check_ray_address(config, {})).status is Status.PASS
 
 
-def test_address_that_does_not_answer(settings: Build) -> None:
-    config = settings("grpo", f"{ADDRESS}=127.0.0.1:{free_port()}")
+def test_address_that_does_not_answer(settings: Build, closed: int) -> None:
+    config = settings("grpo", f"{ADDRESS}=127.0.0.1:{closed}")
     line = one(check_ray_address(config, {}))
     assert line.status is Status.FAILURE
     assert "does not answer" in line.got
@@ -145,12 +153,14 @@ def test_address_that_is_none(settings: Build, address: str) -> None:
     assert "HOST:PORT" in line.need
 
 
-def test_ray_address_of_the_environment_is_joined_too(settings: Build, listener: int) -> None:
+def test_ray_address_of_the_environment_is_joined_too(
+    settings: Build, listener: int, closed: int
+) -> None:
     line = one(check_ray_address(settings("grpo"), {}))
     assert (line.status, line.got) == (Status.PASS, "a Ray of this run's own")
     there = one(check_ray_address(settings("grpo"), {"RAY_ADDRESS": f"127.0.0.1:{listener}"}))
     assert there.status is Status.PASS and "answers" in there.got
-    gone = one(check_ray_address(settings("grpo"), {"RAY_ADDRESS": f"127.0.0.1:{free_port()}"}))
+    gone = one(check_ray_address(settings("grpo"), {"RAY_ADDRESS": f"127.0.0.1:{closed}"}))
     assert gone.status is Status.FAILURE
     assert gone.fixes[0] == "unset RAY_ADDRESS"
 

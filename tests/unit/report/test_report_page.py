@@ -133,9 +133,9 @@ def test_size_and_speed_of_a_long_run(tmp_path, folders):
     sft = folders.sft_run(tmp_path / "sft", steps=3000)
     long = [folders.sample(200, i, '"<&\n\t' * 20_000, "1", True, acc=1.0) for i in range(20)]
     folders.write_lines(run / "validation/200.jsonl", long)
-    start = time.perf_counter()
+    start = time.process_time()  # alone 0.4 s
     file = write_report(run, sft)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 4.0
     assert file.stat().st_size < 1_000_000
 
 

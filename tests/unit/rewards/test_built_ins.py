@@ -137,6 +137,6 @@ def test_no_heavy_library_is_loaded(repo: Path) -> None:
         cwd=repo,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=200,
     )
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

@@ -79,9 +79,9 @@ def test_verdicts_are_counted_by_the_labels() -> None:
 
 def test_a_hung_grader_costs_its_pair_only(tmp_path: Path) -> None:
     program = write(tmp_path / "peer.py", HANGS_ON_41)
-    one = tally("x", [WRONG, RIGHT], 0.3, [sys.executable, str(program)])
+    one = tally("x", [WRONG, RIGHT], 3.0, [sys.executable, str(program)])
     assert [o.right for o in one.outcomes] == [None, True]
-    assert [o.seconds for o in one.outcomes] == [0.3, 0.25]
+    assert [o.seconds for o in one.outcomes] == [3.0, 0.25]
 
 
 def test_a_missing_grader_is_said_to_be_so(tmp_path: Path) -> None:

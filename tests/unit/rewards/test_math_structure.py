@@ -11,7 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rewards.extract import find_all, guess_last
@@ -147,6 +147,7 @@ def test_fingerprints_are_a_homomorphism(a: Fraction, b: Fraction) -> None:
 
 
 @given(st.text(alphabet="0123456789xyi+-*/^(){}[],.=<>\\ sqrtfacpi_%$", max_size=40))
+@example("{,}")
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         answer = read(text)

@@ -46,7 +46,7 @@ def test_a_hung_call_keeps_its_own_thread_only() -> None:
     assert asyncio.run(work()) == list(range(100))
     assert threads.started == 4
     hang.set()  # they come back, though their loop is gone
-    for _ in range(200):
+    for _ in range(2000):
         if len(threads._idle) == threads.started:
             break
         time.sleep(0.01)

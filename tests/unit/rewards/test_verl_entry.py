@@ -156,7 +156,7 @@ def test_a_broken_verdict_is_asked_for_exactly_once_more(counted: str) -> None:
     assert call("a", reward=f"{counted}:once")["score"] == 1.0
     with pytest.raises(RewardError, match="ConnectionError: never"):
         call("b", reward=f"{counted}:never")
-    module = next(m for n, m in sys.modules.items() if n.startswith("temper_user_tries"))
+    (module,) = (m for m in sys.modules.values() if getattr(m, "__file__", None) == counted)
     assert module.calls == ["a", "a", "b", "b"]
 
 

@@ -19,7 +19,7 @@ import pytest
 from rewards.judge.client import Call, ServerError, post
 
 
-def ask(url: str, seconds: float = 5.0, **call: Any) -> dict[str, Any]:
+def ask(url: str, seconds: float = 30.0, **call: Any) -> dict[str, Any]:
     return post(Call(url, {"a": 1}, **call), time.monotonic() + seconds)
 
 
@@ -52,37 +52,40 @@ def test_gives_up_after_its_retries(server: Any, failure: Callable[..., Any]) ->
 def test_waits_as_long_as_the_server_asks(server: Any, failure: Callable[..., Any]) -> None:
     server.script = [failure(429, Retry_After="0.3"), good]
     pauses: list[float] = []
-    begun = time.monotonic()
-    post(Call(server.url, {}), begun + 5, pause=pauses.append)
+    post(Call(server.url, {}), time.monotonic() + 30, pause=pauses.append)
     assert pauses == [0.3]
-    assert 0.3 <= server.requests[1]["at"] - server.requests[0]["at"] < 2
+    assert server.requests[1]["at"] - server.requests[0]["at"] >= 0.3
 
 
 def test_does_not_wait_past_the_deadline(server: Any, failure: Callable[..., Any]) -> None:
     server.script = [failure(429, Retry_After="60")]
     begun = time.monotonic()
     with pytest.raises(ServerError, match="HTTP 429"):
-        ask(server.url, 1.0)
-    assert time.monotonic() - begun < 5
+        ask(server.url, 20.0)
+    assert time.monotonic() - begun < 20
+
+
+SLOW_S = 30.0  # how long a slow server goes on; only a client without a deadline sees its end
+STEP_S = 0.05
 
 
 def silent(request: Any) -> None:
-    time.sleep(3)
+    time.sleep(SLOW_S)
 
 
 def slow_body(request: Any) -> None:
     request.send_response(200)
-    request.send_header("Content-Length", "100")
+    request.send_header("Content-Length", "10000")
     request.end_headers()
-    for _ in range(60):
+    for _ in range(int(SLOW_S / STEP_S)):
         request.wfile.write(b" ")
-        time.sleep(0.05)
+        time.sleep(STEP_S)
 
 
 def slow_header(request: Any) -> None:
-    for char in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 60:
+    for char in b"HTTP/1.1 200 OK\r\nX: " + b"x" * int(SLOW_S / STEP_S):
         request.wfile.write(bytes([char]))
-        time.sleep(0.05)
+        time.sleep(STEP_S)
 
 
 @pytest.mark.parametrize("behaviour", [silent, slow_body, slow_header])
@@ -91,19 +94,19 @@ def test_a_slow_server_meets_the_deadline(server: Any, behaviour: Callable[[Any]
     begun = time.monotonic()
     with pytest.raises(ServerError, match=r"in time|TimeoutError"):
         ask(server.url, 0.4, retries=5)
-    assert 0.3 < time.monotonic() - begun < 2.8  # the server goes on for 3 s
+    assert 0.3 < time.monotonic() - begun < SLOW_S / 2
 
 
 def test_an_attempt_has_a_limit_of_its_own(server: Any) -> None:
     server.script = [silent, good]
-    assert ask(server.url, 5.0, attempt_s=0.2) == {"b": 2}
+    assert ask(server.url, attempt_s=1.5) == {"b": 2}
 
 
 def test_a_closed_port_and_a_hang_up() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    with pytest.raises(ServerError, match="Refused"):
-        ask(f"http://127.0.0.1:{port}/v1", retries=1)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen: nobody else can take the port
+        with pytest.raises(ServerError, match="Refused"):
+            ask(f"http://127.0.0.1:{closed.getsockname()[1]}/v1", retries=1)
 
 
 def test_a_reply_that_stops_short_is_asked_for_again(server: Any) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ ROW = {"question": "What is 2 + 2?"}
 
 
 def options(server: Any, **more: Any) -> dict[str, Any]:
-    fields = {"base_url": server.url, "model": "m", "timeout_s": 5.0, "retries": 1}
+    fields = {"base_url": server.url, "model": "m", "timeout_s": 30.0, "retries": 1}
     fields |= {"form_retries": 0, **more}
     return {"server": fields}
 
@@ -162,21 +163,21 @@ def test_many_threads_and_a_rate(server: Any, answer: Callable[..., Any]) -> Non
         threading.Thread(target=lambda i=i: scores.append(reward.judge(f"a{i}", "4", ROW).score))
         for i in range(6)
     ]
+    begun = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert scores == [0.8] * 6
-    at = sorted(request["at"] for request in server.requests)
-    assert at[-1] - at[0] >= 5 * 0.05 - 0.04
+    assert max(request["at"] for request in server.requests) - begun >= 5 * 0.05 - 0.01
 
 
 def test_a_rate_that_leaves_no_turn_is_an_abstention(
     server: Any, answer: Callable[..., Any]
 ) -> None:
     server.script = [answer(grade(8))]
-    assert judged(server, per_minute=1.0, burst=1, timeout_s=0.5).score == 0.8
-    late = judged(server, per_minute=1.0, burst=1, timeout_s=0.5)
+    assert judged(server, per_minute=0.1, burst=1).score == 0.8
+    late = judged(server, per_minute=0.1, burst=1)
     assert late.status == "verifier_error" and "no turn" in late.detail
     assert len(server.requests) == 1
 

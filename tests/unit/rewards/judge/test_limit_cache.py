@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 import threading
@@ -26,36 +25,39 @@ import sys, time
 from pathlib import Path
 from rewards.judge.limit import RateLimit
 limit = RateLimit(Path(sys.argv[1]), 600.0, 1)
+print(time.monotonic())
 for _ in range(4):
-    limit.wait(time.monotonic() + 20)
+    limit.wait(time.monotonic() + 50)
     print(time.monotonic())
 """
 
 
 def test_processes_share_the_rate(tmp_path: Path, repo: Path) -> None:
-    """Three processes, 12 requests, ten a second: no two closer than a tenth of a second."""
+    """Three processes, 12 requests, ten a second: by any time no more turns than its tenths.
+
+    A process may be late to say that its turn has come, never early.
+    """
     command = [sys.executable, "-c", CHILD, str(tmp_path / "limit")]
     children = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=repo) for _ in range(3)
     ]
-    times = sorted(
-        float(line) for child in children for line in child.communicate(timeout=30)[0].split()
-    )
-    assert len(times) == 12
-    assert times[-1] - times[0] >= 1.1 - 0.02
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert sum(gaps) / len(gaps) >= 0.098
+    said = [[*map(float, child.communicate(timeout=50)[0].split())] for child in children]
+    begun = min(times[0] for times in said)
+    turns = sorted(turn for times in said for turn in times[1:])
+    assert len(turns) == 12
+    assert all(turn - begun >= 0.1 * n - 0.001 for n, turn in enumerate(turns))
 
 
 def test_a_burst_after_a_pause_and_then_the_rate(tmp_path: Path) -> None:
-    limit = RateLimit(tmp_path / "limit", 120.0, burst=7)
+    slow = RateLimit(tmp_path / "slow", 1.0, burst=7)
     begun = time.monotonic()
     for _ in range(7):
+        slow.wait(begun + 30)  # at the rate the second one would come after the deadline
+    limit = RateLimit(tmp_path / "limit", 120.0, burst=7)
+    begun = time.monotonic()
+    for _ in range(9):
         limit.wait(begun + 30)
-    assert time.monotonic() - begun < 2.5  # at the rate they would take 3 s
-    limit.wait(begun + 30)
-    limit.wait(begun + 30)
-    assert 0.9 <= time.monotonic() - begun < 10
+    assert time.monotonic() - begun >= 0.99
 
 
 def test_threads_share_it_too(tmp_path: Path) -> None:
@@ -66,32 +68,31 @@ def test_threads_share_it_too(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 8 * 0.05 - 0.01 <= time.monotonic() - begun < 10
+    assert time.monotonic() - begun >= 8 * 0.05 - 0.01
 
 
 def test_a_turn_past_the_deadline_is_refused_and_not_taken(tmp_path: Path) -> None:
-    limit = RateLimit(tmp_path / "limit", 6.0)  # one in ten seconds
-    limit.wait(time.monotonic() + 1)
+    limit = RateLimit(tmp_path / "limit", 0.06)  # one in a thousand seconds
+    limit.wait(time.monotonic() + 30)
     begun = time.monotonic()
     for _ in range(3):
-        with pytest.raises(NoTurn, match=r"next turn is in (9|10)\.\d s"):
-            limit.wait(time.monotonic() + 1)
-    assert time.monotonic() - begun < 3
+        with pytest.raises(NoTurn, match=r"next turn is in (9\d\d|1000)\.\d s"):
+            limit.wait(time.monotonic() + 30)
+    assert time.monotonic() - begun < 30
 
 
 def test_a_pause_holds_everybody_back(tmp_path: Path) -> None:
-    RateLimit(tmp_path / "limit", 60_000.0, burst=1).pause(0.3)
     begun = time.monotonic()
-    RateLimit(tmp_path / "limit", 60_000.0, burst=1).wait(begun + 5)
-    assert 0.25 <= time.monotonic() - begun < 4
+    RateLimit(tmp_path / "limit", 60_000.0, burst=1).pause(0.3)
+    RateLimit(tmp_path / "limit", 60_000.0, burst=1).wait(begun + 30)
+    assert time.monotonic() - begun >= 0.29
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "1e18", "nan", "-5", "0" * 500])
 def test_a_file_that_makes_no_sense_stops_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "limit").write_text(text)
-    begun = time.monotonic()
-    RateLimit(tmp_path / "limit", 6.0).wait(begun + 30)
-    assert time.monotonic() - begun < 5  # its turn is in ten seconds where a turn was taken
+    # Where a turn was taken, the next one is in 100 s: past the deadline.
+    RateLimit(tmp_path / "limit", 0.6).wait(time.monotonic() + 30)
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0.0, 1), (-1.0, 1), (1.0, 0)])

@@ -40,7 +40,7 @@ def gives(score: Any, field: str = "probs") -> Callable[[Any], None]:
 def judged(server: Any, response: str = "4", *, tokenizer: Any = None, **options: Any) -> Verdict:
     row = {"prompt": CHAT, "reward_router_address": server.address}
     row["reward_model_tokenizer"] = tokenizer
-    fixed = {"model": "rm", "timeout_s": 3.0, "retries": 0}
+    fixed = {"model": "rm", "timeout_s": 30.0, "retries": 0}
     return load_reward("reward_model", {**fixed, **options}).judge(response, None, row)
 
 
