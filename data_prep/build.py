@@ -83,8 +83,8 @@ def _write(source: Source, spec: Spec, request: Request, folder: Path) -> Manife
             )
             for kind, split in PLAIN_FILES
         }
-        for kind, split, row in example_rows(source, spec, tally, screen):
-            sinks[kind, split].add(row)
+        for one in example_rows(source, spec, tally, screen):
+            sinks[one.kind, one.split].add(one.row)
             progress.show(tally.came.total())
     progress.end()
     for split in ("train", "test"):
