@@ -5,7 +5,8 @@
 3. The mix in the files is the mix in the manifest, exactly, and the seed decides it.
 4. Cut off at any write, the next attempt ends in the same bytes; nothing half-written is seen.
 5. One question under two templates is one question.
-6. Shards, JSON lines, dry runs, curricula, licences, and what is refused.
+6. A plain conversion reads its source once, whatever order its splits come in.
+7. Shards, JSON lines, dry runs, curricula, licences, and what is refused.
 """
 
 from __future__ import annotations
@@ -385,3 +386,29 @@ def test_one_question_under_two_templates_is_one(tmp_path: Path) -> None:
     assert manifest.dropped == {"duplicate_held_out": 1}
     manifest, _ = prepare({**spec, "source": [steps, boxed], "kinds": "sft", "out": tmp_path / "s"})
     assert manifest.dropped == {}  # 7 and 7.0 are two responses; 11 and 13 are two lessons
+
+
+def test_a_plain_conversion_reads_its_source_once(tmp_path: Path) -> None:
+    """The function says something else each time; its test question comes last."""
+    calls = tmp_path / "calls"
+    (tmp_path / "own.py").write_text(
+        "from pathlib import Path\n"
+        "def rows(spec):\n"
+        f"    calls = Path({str(calls)!r})\n"
+        "    calls.write_text((calls.read_text() if calls.exists() else '') + '.')\n"
+        "    time = len(calls.read_text())\n"
+        "    chat = [{'role': 'user', 'content': 'the held out question'}]\n"
+        "    yield {'split': 'train', 'prompt': f'time {time}', 'gold': '1'}\n"
+        "    yield {'split': 'train', 'prompt': chat, 'gold': '2'}\n"
+        "    yield {'split': 'test', 'prompt': 'The held-out question?', 'gold': '2'}\n"
+    )
+    spec = {"source": f"{tmp_path / 'own.py'}:rows", "reward": None, "out": tmp_path / "out"}
+    manifest, _ = prepare(spec)
+    assert calls.read_text() == "."
+    assert manifest.examples_in == {"train": 2, "test": 1}
+    assert manifest.dropped == {"contaminated_exact": 1}
+    assert [row["prompt"][0]["content"] for row in rows(tmp_path / "out")] == ["time 1"]
+    assert set(digests(tmp_path / "out")) == {
+        "train.parquet", "test.parquet", "manifest.json", "findings.jsonl",
+    }  # fmt: skip
+    assert prepare(spec) == (manifest, False) and calls.read_text() == "."
