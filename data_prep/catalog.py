@@ -41,6 +41,7 @@ class Opened:
         ability: what it trains, which says its group where the mix does not.
         inputs: the local files that it reads.
         kinds: of rows that it can give.
+        generated: made here, test and train apart by construction.
     """
 
     label: str
@@ -49,6 +50,7 @@ class Opened:
     ability: str
     inputs: Sequence[Path]
     kinds: Sequence[Kind]
+    generated: bool = False
 
 
 def _own_spec(item: Item, seed: int, out: Path) -> dict[str, Any]:
@@ -71,7 +73,8 @@ def look_up(item: Item, request: Request) -> Opened:
         source, spec = resolve(_own_spec(item, request.seed, request.out))
         files = source.inputs(spec)
         kinds: tuple[Kind, ...] = ("rl", "sft")
-        return Opened(item.label, source.licence, source.url, source.ability, files, kinds)
+        known = (source.licence, source.url, source.ability)
+        return Opened(item.label, *known, files, kinds, source.generated)
     declared = _declared(item)
     places = source_files(declared, item.local)
     if declared.eval_only and "train" in places:

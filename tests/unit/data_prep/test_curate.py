@@ -6,7 +6,8 @@
 4. Cut off at any write, the next attempt ends in the same bytes; nothing half-written is seen.
 5. One question under two templates is one question.
 6. A plain conversion reads its source once, whatever order its splits come in.
-7. Shards, JSON lines, dry runs, curricula, licences, and what is refused.
+7. In stages, too, training rows are compared with test questions by n-grams.
+8. Shards, JSON lines, dry runs, curricula, licences, and what is refused.
 """
 
 from __future__ import annotations
@@ -317,8 +318,8 @@ def test_an_evaluation_question_and_a_test_row_are_not_trained_on(tmp_path: Path
     )
     spec = {"source": f"{tmp_path / 'own.py'}:rows", "out": tmp_path / "out", "reward": None}
     manifest, _ = prepare({**spec, "eval_sets": tmp_path / "sets", "mix": {}})
-    assert manifest.dropped == {"contaminated_exact": 1, "duplicate_held_out": 1}
-    assert manifest.decontaminated is not None and manifest.decontaminated["gsm8k"] == 1
+    assert manifest.dropped == {"contaminated_exact": 2}
+    assert manifest.decontaminated == {"gsm8k": 1, "test rows": 1}
     assert "aime24" in (manifest.not_found or [])
     kept = {row["prompt"][0]["content"] for row in rows(tmp_path / "out")}
     assert kept == {"one", "two"} and len(rows(tmp_path / "out", "test")) == 1
@@ -370,7 +371,7 @@ def test_one_question_under_two_templates_is_one(tmp_path: Path) -> None:
     own = {"name": f"{tmp_path / 'own.py'}:rows", "options": {"reward": None}}
     spec = {"source": [steps, boxed, own], "filters": "exact_duplicates", "kinds": "rl"}
     manifest, _ = prepare({**spec, "out": tmp_path / "out"})
-    assert manifest.dropped == {"duplicate_exact": 2, "duplicate_held_out": 1}
+    assert manifest.dropped == {"duplicate_exact": 2, "contaminated_exact": 1}
     assert manifest.flagged == {"conflicting_answers": 2}
     kept = [row["prompt"][0]["content"] for row in rows(tmp_path / "out")]
     assert kept == [
@@ -383,7 +384,7 @@ def test_one_question_under_two_templates_is_one(tmp_path: Path) -> None:
     assert all("asks" not in {**row, **row["extra_info"]} for row in rows(tmp_path / "out"))
     # The comparison with test rows is on by itself and sees through templates too, of SFT rows too.
     manifest, _ = prepare({"source": [steps, boxed], "out": tmp_path / "plain"})
-    assert manifest.dropped == {"duplicate_held_out": 1}
+    assert manifest.dropped == {"contaminated_exact": 2}  # an RL row and an SFT row
     manifest, _ = prepare({**spec, "source": [steps, boxed], "kinds": "sft", "out": tmp_path / "s"})
     assert manifest.dropped == {}  # 7 and 7.0 are two responses; 11 and 13 are two lessons
 
@@ -412,3 +413,30 @@ def test_a_plain_conversion_reads_its_source_once(tmp_path: Path) -> None:
         "train.parquet", "test.parquet", "manifest.json", "findings.jsonl",
     }  # fmt: skip
     assert prepare(spec) == (manifest, False) and calls.read_text() == "."
+
+
+TRAIN = "A train travels 270 miles in 3 hours. How many further hours does it need for 180 miles?"
+PLANE = "A plane travels 270 miles in 3 hours. How many further hours does it need for 180 miles?"
+
+
+@pytest.mark.parametrize(("most", "other"), [(2, "contaminated_exact"), (1, "duplicate_held_out")])
+def test_in_stages_n_grams_of_test_questions_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, other: str
+) -> None:
+    """Of so many questions at most; one beyond is compared as a whole. Generated ones are apart."""
+    monkeypatch.setattr("data_prep.held_out.MOST", most)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / "own.py").write_text(
+        "def rows(spec):\n"
+        f"    for text in ({TRAIN!r}, 'the second question'):\n"
+        "        yield {'split': 'train', 'prompt': text, 'gold': '0'}\n"
+        f"    for text in ({PLANE!r}, {PLANE!r}, 'The second question!'):\n"
+        "        yield {'split': 'test', 'prompt': f'Solve: {text}', 'gold': '0', 'asks': text}\n"
+    )
+    sizes = {"train_size": 5, "test_size": 5, "sft_size": 1, "sft_test_size": 1}
+    drawn = {"name": "arithmetic", "options": sizes}
+    own = {"name": f"{tmp_path / 'own.py'}:rows", "options": {"reward": None}}
+    manifest, _ = prepare({"source": [own, drawn], "kinds": "rl", "out": tmp_path / "out"})
+    assert manifest.decontaminated == {"test rows": most}
+    assert manifest.dropped == {"contaminated_ngram": 1, other: 1}
+    assert manifest.sources is not None and manifest.sources["arithmetic"].rows_dropped == {}
