@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from conf.errors import DataError
@@ -74,17 +75,20 @@ def _write(source: Source, spec: Spec, request: Request, folder: Path) -> Manife
     tally = Tally()
     paths = list(source.inputs(spec))
     inputs = _inputs(source, spec, request.eval_sets)
-    screen = load_screen(source, spec, request.eval_sets) if request.decontaminate else None
-    progress = Progress(source.name, estimated_rows(paths), unit="examples", estimate=True)
+    screen = None
     with ExitStack() as stack:
+        if request.decontaminate:
+            spool = stack.enter_context(TemporaryFile(dir=folder))
+            source, screen = load_screen(source, spec, request.eval_sets, spool)
+        progress = Progress(source.name, estimated_rows(paths), unit="examples", estimate=True)
         sinks = {
             (kind, split): stack.enter_context(
                 ParquetSink(folder / f"{stem(kind, split)}.parquet", kind, jsonl=request.jsonl)
             )
             for kind, split in PLAIN_FILES
         }
-        for kind, split, row in example_rows(source, spec, tally, screen):
-            sinks[kind, split].add(row)
+        for one in example_rows(source, spec, tally, screen):
+            sinks[one.kind, one.split].add(one.row)
             progress.show(tally.came.total())
     progress.end()
     for split in ("train", "test"):

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import ConfigError, DataError
+from data_prep.filters.base import text_of
 from data_prep.intake import Intake, Tally, example_rows
 from data_prep.request import Item, Request
-from data_prep.rows import meta
+from data_prep.rows import Row, meta
 from data_prep.rows_schema import Kind
 from data_prep.sources.base import Drop
+from data_prep.sources.columns import unfilled
 from data_prep.sources.declare import Declaration, declaration, nearest
 from data_prep.sources.declare import names as declared_names
 from data_prep.sources.open import open_source, source_files
@@ -39,6 +41,7 @@ class Opened:
         ability: what it trains, which says its group where the mix does not.
         inputs: the local files that it reads.
         kinds: of rows that it can give.
+        generated: made here, test and train apart by construction.
     """
 
     label: str
@@ -47,6 +50,7 @@ class Opened:
     ability: str
     inputs: Sequence[Path]
     kinds: Sequence[Kind]
+    generated: bool = False
 
 
 def _own_spec(item: Item, seed: int, out: Path) -> dict[str, Any]:
@@ -69,7 +73,8 @@ def look_up(item: Item, request: Request) -> Opened:
         source, spec = resolve(_own_spec(item, request.seed, request.out))
         files = source.inputs(spec)
         kinds: tuple[Kind, ...] = ("rl", "sft")
-        return Opened(item.label, source.licence, source.url, source.ability, files, kinds)
+        known = (source.licence, source.url, source.ability)
+        return Opened(item.label, *known, files, kinds, source.generated)
     declared = _declared(item)
     places = source_files(declared, item.local)
     if declared.eval_only and "train" in places:
@@ -104,9 +109,17 @@ def _declared(item: Item) -> Declaration:
     return declared
 
 
+def _asks(declared: Declaration, row: Row) -> str | None:
+    """What a row asks, without the words of the declaration's template."""
+    if declared.template is None:
+        return None
+    return unfilled(declared.template, text_of(row, "prompt", system=False))
+
+
 def _declared_rows(item: Item, kinds: Sequence[str], tally: Tally) -> Iterator[Intake]:
     """A declaration's rows, kind after kind; each kind reads the files again."""
-    wanted = [kind for kind in _declared(item).kind if kind in kinds]
+    declared = _declared(item)
+    wanted = [kind for kind in declared.kind if kind in kinds]
     for kind in wanted:
         for one in open_source(item.name, local=item.local, kind=kind):
             split = one.split if isinstance(one, Drop) else meta(one).split
@@ -115,7 +128,7 @@ def _declared_rows(item: Item, kinds: Sequence[str], tally: Tally) -> Iterator[I
                 tally.dropped[one.reason] += 1
                 continue
             tally.kept[split] += 1
-            yield Intake(kind, split, one)
+            yield Intake(kind, split, one, _asks(declared, one))
 
 
 def rows(

@@ -24,6 +24,7 @@ from data_prep.corpus import Corpus, Sign, load_corpus, resolve_steps
 from data_prep.decontaminate.judge import Decontamination
 from data_prep.engine import Engine, load_engine
 from data_prep.gather import Arranged, WriteShard, arrange, gather, shard_names, shard_rows
+from data_prep.held_out import compared_with, put_questions
 from data_prep.intake import stem
 from data_prep.judge import FINDINGS, Judge, verdict_path
 from data_prep.licence import refuse_uncommercial
@@ -45,7 +46,13 @@ from data_prep.progress import Progress, estimated_rows
 from data_prep.record import SPLITS, mix_entry, source_entries, total
 from data_prep.request import Item, Request
 from data_prep.rows_schema import KINDS, Kind
-from data_prep.steps import Steps, decontamination, sort_steps, with_decontamination
+from data_prep.steps import (
+    DECONTAMINATION,
+    Steps,
+    decontamination,
+    sort_steps,
+    with_decontamination,
+)
 from data_prep.work import FINAL, publish, work_folder
 
 DRY_SUFFIX: Final = "-dry-run"
@@ -224,6 +231,7 @@ class _Run:
                 for one, read in zip(self.opened, reads, strict=True)
             )
             raise DataError(f"no rows of the kinds {', '.join(kinds)} ({said})", fix="kinds=[…]")
+        self._compare_with_test(parts)
         corpora = self._judge(parts)
         files, mixes = self._write(corpora)
         findings = self.work / FINAL / FINDINGS
@@ -245,6 +253,17 @@ class _Run:
             {number: guess for number, guess in guesses.items() if guess},
         )
         return list(self.engine.run(task, list(enumerate(request.source))))
+
+    def _compare_with_test(self, parts: Sequence[Part]) -> None:
+        """Put the questions of the test rows among those that training rows are compared with."""
+        named = self.steps.filters.get(DECONTAMINATION)
+        if named is None:
+            return
+        generated = {number for number, one in enumerate(self.opened) if one.generated}
+        path = put_questions(parts, generated, self.work / "questions")
+        if path.stat().st_size:
+            self.steps.filters[DECONTAMINATION] = compared_with(path, named)
+            self.compared = decontamination(self.steps)
 
     def _judge(self, parts: Sequence[Part]) -> dict[Kind, Corpus]:
         """Verdicts on all parts, then the corpus steps of each kind."""

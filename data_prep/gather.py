@@ -174,6 +174,7 @@ def gather(
     """
     import pyarrow as pa
 
+    names_of = schema(kind).names
     fields = [*schema(kind), pa.field(AT, pa.int64())]
     by_part = np.argsort(rows, kind="stable")
     numbers = corpus.part[rows[by_part]]
@@ -193,7 +194,7 @@ def gather(
                 inside = (shards >= wave.start) & (shards < wave.stop)
                 if not inside.any():
                     continue
-                table = read_arrow(corpus.parts[int(numbers[start])].path)
+                table = read_arrow(corpus.parts[int(numbers[start])].path).select(names_of)
                 for shard in np.unique(shards[inside]):
                     places = at[shards == shard]
                     taken = table.take(pa.array(corpus.row[rows[places]]))

@@ -23,11 +23,19 @@ from rewards.registry import Reward, load_correctness
 
 
 class Intake(NamedTuple):
-    """A row on its way."""
+    """A row on its way.
+
+    Attributes:
+        kind: of the row.
+        split: where it goes.
+        row: as its builder made it.
+        asks: the question without the words that a template puts around it; None: the prompt.
+    """
 
     kind: Kind
     split: str
     row: Mapping[str, Any]
+    asks: str | None = None
 
 
 @dataclass
@@ -129,11 +137,11 @@ def _examples(source: Source, spec: Spec, tally: Tally) -> Iterator[list[Intake]
             if use == "rl":
                 ability, gold = source.ability, example.gold
                 row_made = rl_row(prompt=prompt, ground_truth=gold, ability=ability, **common)
-                rows.append(Intake("rl", split, row_made))
+                rows.append(Intake("rl", split, row_made, example.asks))
             elif example.answer is not None:
                 turn: Message = {"role": "assistant", "content": example.answer}
                 made = sft_row(messages=[*prompt, turn], **common)
-                rows.append(Intake("sft", split, made))
+                rows.append(Intake("sft", split, made, example.asks))
         if rows:
             yield rows
         else:

@@ -125,7 +125,8 @@ class Manifest(BaseModel):
         flagged: findings on rows that stayed, per reason code; None for a plain conversion.
         mix: what each training file is mixed of; None for a plain conversion.
         decontaminated: questions of each evaluation set that training rows were compared with; a
-            source's own test questions stand under its name. None: they were not compared.
+            source's own test questions stand under its name, in stages under `test rows`. None:
+            they were not compared.
         not_found: evaluation sets that were not on this machine, so not compared with.
     """
 

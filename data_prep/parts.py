@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from conf.errors import DataError
+from data_prep.filters.base import ASKS
 from data_prep.intake import Intake, Tally
 from data_prep.rows_schema import Kind, from_table, to_table
 from data_prep.work import put, put_json
@@ -80,20 +81,27 @@ def read_arrow(path: str | Path) -> pa.Table:
         return pa.ipc.open_file(file).read_all()
 
 
+def _with_questions(table: pa.Table, asks: Sequence[str | None]) -> pa.Table:
+    """The rows, and beside them what each asks: known here alone, and no column of the output."""
+    import pyarrow as pa
+
+    return table.append_column(ASKS, pa.array(asks, pa.string()))
+
+
 class PartWriter:
     """Cuts a stream of rows into parts, by kind and split."""
 
     def __init__(self, folder: Path, source: int) -> None:
         self.parts: list[Part] = []
         self._folder, self._source = folder, source
-        self._held: dict[tuple[Kind, str], list[Any]] = defaultdict(list)
+        self._held: dict[tuple[Kind, str], list[Intake]] = defaultdict(list)
         self._count: Counter[tuple[Kind, str]] = Counter()
         self._most: dict[tuple[Kind, str], int] = defaultdict(lambda: FIRST_ROWS)
 
     def add(self, one: Intake) -> None:
         """Take one row."""
         key = one.kind, one.split
-        self._held[key].append(one.row)
+        self._held[key].append(one)
         if len(self._held[key]) >= self._most[key]:
             self._flush(key)
 
@@ -102,11 +110,11 @@ class PartWriter:
         held = self._held.pop(key, [])
         if not held:
             return
-        table = to_table(kind, held)
+        table = to_table(kind, [one.row for one in held])
+        size = int(table.nbytes)
         path = self._folder / f"{kind}-{split}-{self._count[key]:06}.arrow"
         if not path.exists():  # an earlier attempt came so far
-            write_arrow(path, table)
-        size = int(table.nbytes)
+            write_arrow(path, _with_questions(table, [one.asks for one in held]))
         self.parts.append(Part(str(path), kind, split, self._source, len(held), size))
         self._count[key] += 1
         self._most[key] = max(1, min(PART_ROWS, PART_BYTES * len(held) // max(size, 1)))
@@ -141,7 +149,7 @@ def save_read(folder: Path, read: Read) -> None:
 
 
 def rows_of(part: Part) -> list[dict[str, Any]]:
-    """A part's rows as filters see them."""
+    """A part's rows as filters see them, `asks` among their keys."""
     return from_table(part.kind, read_arrow(part.path))
 
 

@@ -7,16 +7,19 @@ and the source's own test questions, and judges training rows; what it finds is 
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from data_prep.decontaminate.judge import Decontamination
 from data_prep.decontaminate.sets import Item
 from data_prep.filters.base import Finding, Row
 from data_prep.judge import finding_line
+from data_prep.progress import Progress, estimated_rows
 from data_prep.rows import Message
-from data_prep.sources.base import Example, Source, Spec
+from data_prep.sources.base import Drop, Example, Source, Spec
 
 
 @dataclass
@@ -39,30 +42,54 @@ class Screen:
         return found
 
 
-def load_screen(source: Source, spec: Spec, folder: Path | None) -> Screen | None:
-    """What training rows are compared with.
+def load_screen(
+    source: Source, spec: Spec, folder: Path | None, spool: IO[bytes]
+) -> tuple[Source, Screen | None]:
+    """What training rows are compared with, and the source as it is to be read from here on.
 
-    A source that gives its test examples is read once more, for them.
+    The test examples that training rows are compared with may come last. A source may be slow, or
+    give other examples when it is asked again, so it is read once and kept on disk.
 
     Args:
         source: of the rows.
         spec: its specification.
         folder: of evaluation sets; None: those of the model hub's cache alone.
+        spool: empty file for the examples; open as long as the source given back is read.
 
     Returns:
-        None for a generated source, unless a folder is given.
+        The source, and None for a generated one, unless a folder is given.
     """
     if source.generated and folder is None:
-        return None
-    own = () if source.generated else tuple(_test_questions(source, spec))
-    return Screen(Decontamination(folders=() if folder is None else (folder,), questions=own))
+        return source, None
+    own: tuple[Item, ...] = ()
+    if not source.generated:
+        own = tuple(_test_questions(source, spec, spool))
+        source = replace(source, examples=lambda _: _kept(spool))
+    folders = () if folder is None else (folder,)
+    return source, Screen(Decontamination(folders=folders, questions=own))
 
 
-def _test_questions(source: Source, spec: Spec) -> Iterator[Item]:
-    made = (one for one in source.examples(spec) if isinstance(one, Example))
-    for number, example in enumerate(one for one in made if one.split == "test"):
-        text = _asked(example.prompt) if example.asks is None else example.asks
-        yield Item(source.name, str(number), text)
+def _test_questions(source: Source, spec: Spec, spool: IO[bytes]) -> Iterator[Item]:
+    """The questions of the test examples; all examples go into the file."""
+    expected = estimated_rows(source.inputs(spec))
+    progress = Progress(f"reading {source.name}", expected, unit="examples", estimate=True)
+    tests = 0
+    for number, one in enumerate(source.examples(spec), 1):
+        pickle.dump(one, spool, pickle.HIGHEST_PROTOCOL)
+        progress.show(number)
+        if isinstance(one, Example) and one.split == "test":
+            text = _asked(one.prompt) if one.asks is None else one.asks
+            yield Item(source.name, str(tests), text)
+            tests += 1
+    progress.end()
+
+
+def _kept(spool: IO[bytes]) -> Iterator[Example | Drop]:
+    """The examples in the file, one at a time."""
+    end = spool.tell()
+    spool.seek(0)
+    while spool.tell() < end:
+        yield pickle.load(spool)
 
 
 def _asked(prompt: str | Sequence[Message]) -> str:

@@ -1,12 +1,13 @@
-"""Exact duplicates, and the same prompt with answers that contradict each other.
+"""Exact duplicates, and the same question with answers that contradict each other.
 
 In: rows; phase 1 gives 66 bytes a row, phase 2 findings. Two rows are duplicates when the normal
-forms (`filters.text.normal_form`) of their prompts and of their answers are equal, or when they set
-the same task: prompts equal but for the order of their numbers, and gold answers that are the same
-JSON object but for that order (Countdown's [3, 5, 7] and [7, 3, 5]). The same prompt
-with another gold answer (RL), or with chosen and rejected exchanged (preference), is a conflict:
-reported on every row of the group, by default flagged. Two different responses to one prompt are
-no conflict in SFT rows. Similar texts are `near`'s.
+forms (`filters.text.normal_form`) of their questions and of their answers are equal, or when they
+set the same task: questions equal but for the order of their numbers, and gold answers that are the
+same JSON object but for that order (Countdown's [3, 5, 7] and [7, 3, 5]). A question is the prompt
+without its template (`filters.base.question_of`). The same question with another gold answer (RL),
+or with chosen and rejected exchanged (preference), is a conflict: reported on every row of the
+group, by default flagged. Two different responses to one question are no conflict in SFT rows.
+Similar texts are `near`'s.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from data_prep.filters.base import (
     Signatures,
     gold_of,
     kind_of,
+    question_of,
     split_of,
     text_of,
 )
@@ -60,8 +62,8 @@ def same_answer_form(answer: str) -> str:
 
 
 def _prompt(row: Row) -> str:
-    """The prompt's normal form; of a text without words ("?!") the text itself."""
-    text = text_of(row, "prompt", system=False)
+    """The question's normal form; of a text without words ("?!") the text itself."""
+    text = question_of(row)
     return normal_form(text) or text
 
 
@@ -89,7 +91,7 @@ def _task(row: Row, prompt: str) -> str:
 
     Args:
         row: any.
-        prompt: its prompt's normal form.
+        prompt: its question's normal form.
     """
     gold = gold_of(row)
     if gold is None or not gold.lstrip().startswith("{"):
@@ -112,10 +114,10 @@ class ExactDuplicates(Options):
 
     name: ClassVar[str] = "exact_duplicates"
     reasons: ClassVar[Mapping[str, str]] = {
-        "duplicate_exact": "same prompt and answer as a row that is kept",
+        "duplicate_exact": "same question and answer as a row that is kept",
         "duplicate_task": "the same task as a row that is kept, its numbers in another order",
-        "duplicate_held_out": "a training row whose prompt or task is in a held-out split",
-        "conflicting_answers": "the same prompt has different gold answers",
+        "duplicate_held_out": "a training row whose question or task is in a held-out split",
+        "conflicting_answers": "the same question has different gold answers",
         "conflicting_preference": "one row chooses what another row rejects",
     }
 
@@ -207,7 +209,7 @@ class ExactDuplicates(Options):
                 self._conflict(
                     [int(order[place]) for place in stay],
                     "conflicting_answers",
-                    f"{len(groups)} different gold answers to one prompt",
+                    f"{len(groups)} different gold answers to one question",
                     {f"answer_{n}": [ids[i] for i in rows[:SHOWN]] for n, rows in
                      enumerate(list(groups.values())[:SHOWN], 1)},
                     ids, findings,

@@ -24,6 +24,7 @@ Signatures = dict[str, np.ndarray]  # every array has one entry per row along it
 Fetch = Callable[[Sequence[int]], Sequence[Row]]  # rows by their position in the corpus
 
 TURN_BREAK: Final = "\n\n"
+ASKS: Final = "asks"  # key of a row's question without its template; None or absent: the prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +229,15 @@ def text_of(row: Mapping[str, Any], part: Part = "all", *, system: bool = True) 
         system: whether system turns count; they are the same in every row of many sources.
     """
     return TURN_BREAK.join(text for role, text in turns_of(row, part) if system or role != "system")
+
+
+def question_of(row: Mapping[str, Any]) -> str:
+    """What the row asks, without the words that a template puts around it where they are known.
+
+    System turns do not count.
+    """
+    asks = row.get(ASKS)
+    return text_of(row, "prompt", system=False) if asks is None else str(asks)
 
 
 def answers_of(row: Mapping[str, Any]) -> list[str]:

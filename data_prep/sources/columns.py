@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from conf.errors import DataError
@@ -97,6 +98,30 @@ def filled(parts: Sequence[str], raw: Mapping[str, Any], where: str) -> str:
             continue
         texts.append(_FIELD.sub(lambda m, known=values: m[1] or known[m[2]], part))  # type: ignore[misc]
     return "\n\n".join(texts)
+
+
+@cache
+def _around(parts: Sequence[str]) -> tuple[str, str]:
+    """The words of a template before its first column and after its last."""
+    whole = "\n\n".join(parts)
+    fields = [found for found in _FIELD.finditer(whole) if found[2]]
+    if not fields:
+        return "", ""
+    ends = whole[: fields[0].start()], whole[fields[-1].end() :]
+    before, after = (_FIELD.sub(lambda found: found[1], end) for end in ends)
+    return before, after
+
+
+def unfilled(parts: tuple[str, ...], text: str) -> str | None:
+    """A filled template without the words around its columns; None where it has none of them.
+
+    Words between two columns stay: they are part of what is asked.
+    """
+    before, after = _around(parts)
+    if not text.startswith(before) or not text.endswith(after):
+        return None
+    asked = text.removeprefix(before).removesuffix(after)
+    return asked if asked.strip() and asked != text else None
 
 
 def _in_template(found: Any) -> str:

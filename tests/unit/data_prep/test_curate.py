@@ -4,7 +4,10 @@
 2. Every row is accounted for: in = kept + dropped, per source; each drop has its line of evidence.
 3. The mix in the files is the mix in the manifest, exactly, and the seed decides it.
 4. Cut off at any write, the next attempt ends in the same bytes; nothing half-written is seen.
-5. Shards, JSON lines, dry runs, curricula, licences, and what is refused.
+5. One question under two templates is one question.
+6. A plain conversion reads its source once, whatever order its splits come in.
+7. In stages, too, training rows are compared with test questions by n-grams.
+8. Shards, JSON lines, dry runs, curricula, licences, and what is refused.
 """
 
 from __future__ import annotations
@@ -315,8 +318,125 @@ def test_an_evaluation_question_and_a_test_row_are_not_trained_on(tmp_path: Path
     )
     spec = {"source": f"{tmp_path / 'own.py'}:rows", "out": tmp_path / "out", "reward": None}
     manifest, _ = prepare({**spec, "eval_sets": tmp_path / "sets", "mix": {}})
-    assert manifest.dropped == {"contaminated_exact": 1, "duplicate_held_out": 1}
-    assert manifest.decontaminated is not None and manifest.decontaminated["gsm8k"] == 1
+    assert manifest.dropped == {"contaminated_exact": 2}
+    assert manifest.decontaminated == {"gsm8k": 1, "test rows": 1}
     assert "aime24" in (manifest.not_found or [])
     kept = {row["prompt"][0]["content"] for row in rows(tmp_path / "out")}
     assert kept == {"one", "two"} and len(rows(tmp_path / "out", "test")) == 1
+
+
+def _declared(folder: Path, name: str, template: str, **files: list[dict[str, str]]) -> str:
+    """The path of a declaration of `question` and `answer`, its data beside it."""
+    for split, found in files.items():
+        text = "".join(json.dumps(row) + "\n" for row in found)
+        (folder / f"{name}_{split}.jsonl").write_text(text)
+    declared = {
+        "kind": ["rl", "sft"],
+        "files": {split: f"{name}_{split}.jsonl" for split in files},
+        "template": template,
+        "answer": "answer",
+        "response": "answer",
+    }
+    (folder / f"{name}.yaml").write_text(json.dumps(declared))  # JSON is YAML
+    return str(folder / f"{name}.yaml")
+
+
+def test_one_question_under_two_templates_is_one(tmp_path: Path) -> None:
+    """Planted: a duplicate, a conflict, a test question; in a declaration and in a function."""
+    asked = ["What is 3 + 4?", "How many legs has a spider?", "Name a prime above 7."]
+    steps = _declared(
+        tmp_path,
+        "steps",
+        "Question: {question}\nLet's think step by step.",
+        train=[{"question": asked[0], "answer": "7"}, {"question": asked[1], "answer": "8"}],
+        test=[{"question": asked[2], "answer": "11"}],
+    )
+    boxed = _declared(
+        tmp_path,
+        "boxed",
+        "{question} Put your answer in \\boxed{}.",
+        train=[
+            {"question": "what is 3+4", "answer": "7.0"},
+            {"question": asked[1], "answer": "six"},
+            {"question": asked[2], "answer": "13"},
+            {"question": "What is 3 - 4?", "answer": "-1"},
+        ],
+    )
+    (tmp_path / "own.py").write_text(
+        "def rows(spec):\n"
+        "    for text, gold in (('What is 3 + 4?', '7'), ('What is 4 + 4?', '8')):\n"
+        "        prompt = f'Solve this: {text} Write only the number.'\n"
+        "        yield {'split': 'train', 'prompt': prompt, 'gold': gold, 'asks': text}\n"
+    )
+    own = {"name": f"{tmp_path / 'own.py'}:rows", "options": {"reward": None}}
+    spec = {"source": [steps, boxed, own], "filters": "exact_duplicates", "kinds": "rl"}
+    manifest, _ = prepare({**spec, "out": tmp_path / "out"})
+    assert manifest.dropped == {"duplicate_exact": 2, "contaminated_exact": 1}
+    assert manifest.flagged == {"conflicting_answers": 2}
+    kept = [row["prompt"][0]["content"] for row in rows(tmp_path / "out")]
+    assert kept == [
+        "Question: What is 3 + 4?\nLet's think step by step.",
+        "Question: How many legs has a spider?\nLet's think step by step.",
+        "How many legs has a spider? Put your answer in \\boxed{}.",
+        "What is 3 - 4? Put your answer in \\boxed{}.",
+        "Solve this: What is 4 + 4? Write only the number.",
+    ]
+    assert all("asks" not in {**row, **row["extra_info"]} for row in rows(tmp_path / "out"))
+    # The comparison with test rows is on by itself and sees through templates too, of SFT rows too.
+    manifest, _ = prepare({"source": [steps, boxed], "out": tmp_path / "plain"})
+    assert manifest.dropped == {"contaminated_exact": 2}  # an RL row and an SFT row
+    manifest, _ = prepare({**spec, "source": [steps, boxed], "kinds": "sft", "out": tmp_path / "s"})
+    assert manifest.dropped == {}  # 7 and 7.0 are two responses; 11 and 13 are two lessons
+
+
+def test_a_plain_conversion_reads_its_source_once(tmp_path: Path) -> None:
+    """The function says something else each time; its test question comes last."""
+    calls = tmp_path / "calls"
+    (tmp_path / "own.py").write_text(
+        "from pathlib import Path\n"
+        "def rows(spec):\n"
+        f"    calls = Path({str(calls)!r})\n"
+        "    calls.write_text((calls.read_text() if calls.exists() else '') + '.')\n"
+        "    time = len(calls.read_text())\n"
+        "    chat = [{'role': 'user', 'content': 'the held out question'}]\n"
+        "    yield {'split': 'train', 'prompt': f'time {time}', 'gold': '1'}\n"
+        "    yield {'split': 'train', 'prompt': chat, 'gold': '2'}\n"
+        "    yield {'split': 'test', 'prompt': 'The held-out question?', 'gold': '2'}\n"
+    )
+    spec = {"source": f"{tmp_path / 'own.py'}:rows", "reward": None, "out": tmp_path / "out"}
+    manifest, _ = prepare(spec)
+    assert calls.read_text() == "."
+    assert manifest.examples_in == {"train": 2, "test": 1}
+    assert manifest.dropped == {"contaminated_exact": 1}
+    assert [row["prompt"][0]["content"] for row in rows(tmp_path / "out")] == ["time 1"]
+    assert set(digests(tmp_path / "out")) == {
+        "train.parquet", "test.parquet", "manifest.json", "findings.jsonl",
+    }  # fmt: skip
+    assert prepare(spec) == (manifest, False) and calls.read_text() == "."
+
+
+TRAIN = "A train travels 270 miles in 3 hours. How many further hours does it need for 180 miles?"
+PLANE = "A plane travels 270 miles in 3 hours. How many further hours does it need for 180 miles?"
+
+
+@pytest.mark.parametrize(("most", "other"), [(2, "contaminated_exact"), (1, "duplicate_held_out")])
+def test_in_stages_n_grams_of_test_questions_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, other: str
+) -> None:
+    """Of so many questions at most; one beyond is compared as a whole. Generated ones are apart."""
+    monkeypatch.setattr("data_prep.held_out.MOST", most)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / "own.py").write_text(
+        "def rows(spec):\n"
+        f"    for text in ({TRAIN!r}, 'the second question'):\n"
+        "        yield {'split': 'train', 'prompt': text, 'gold': '0'}\n"
+        f"    for text in ({PLANE!r}, {PLANE!r}, 'The second question!'):\n"
+        "        yield {'split': 'test', 'prompt': f'Solve: {text}', 'gold': '0', 'asks': text}\n"
+    )
+    sizes = {"train_size": 5, "test_size": 5, "sft_size": 1, "sft_test_size": 1}
+    drawn = {"name": "arithmetic", "options": sizes}
+    own = {"name": f"{tmp_path / 'own.py'}:rows", "options": {"reward": None}}
+    manifest, _ = prepare({"source": [own, drawn], "kinds": "rl", "out": tmp_path / "out"})
+    assert manifest.decontaminated == {"test rows": most}
+    assert manifest.dropped == {"contaminated_ngram": 1, other: 1}
+    assert manifest.sources is not None and manifest.sources["arithmetic"].rows_dropped == {}

@@ -15,6 +15,7 @@ import pytest
 
 from conf.errors import ConfigError, DataError
 from data_prep.sources.base import Drop
+from data_prep.sources.columns import filled, unfilled
 from data_prep.sources.convert import ADAPTERS, adapter
 from data_prep.sources.declare import FOLDER, declaration, names
 from data_prep.sources.open import open_source, source_files
@@ -229,3 +230,38 @@ def test_one_bad_row_costs_itself_alone(tmp_path: Path) -> None:
     reasons = [item.reason if isinstance(item, Drop) else "" for item in items]
     assert reasons == ["bad_row", "empty_prompt", "no_answer", ""]
     assert "Unicode" in items[0].detail and items[0].where.endswith("data.jsonl:1")
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "asked"),
+    [
+        (("Question: {q}\nAnswer:",), "Question: How many?\nAnswer:", "How many?"),
+        (("{q} Box it: \\boxed{}.",), "How many? Box it: \\boxed{}.", "How many?"),
+        (("Read.", "{a}", "Mind: {b?}", "In Python."), "Read.\n\nx\n\nIn Python.", "x"),
+        (("{a} and {b}",), "one and two", None),  # what stands between is asked too
+        (("Fill {{x}} in: {q}",), "Fill {x} in: a = {x}", "a = {x}"),
+        (("Solve: {q}",), "Solve: Solve: it", "Solve: it"),  # once
+        (("Solve: {q}",), "solve it", None),
+        (("Solve: {q}",), "Solve: ", None),
+        (("No column",), "No column", None),
+    ],
+)
+def test_a_template_comes_off_as_it_went_on(
+    template: tuple[str, ...], text: str, asked: str | None
+) -> None:
+    assert unfilled(template, text) == asked
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "asked"),
+    [
+        ("math", {"problem": "How many?"}, "How many?"),
+        ("humaneval", {"prompt": "def f(x):\n"}, "def f(x):\n"),
+        ("apps", {"question": "Sort.", "starter_code": ""}, "Sort."),
+        ("apps", {"question": "Sort.", "starter_code": "def f():"}, "Sort.\n\ndef f():"),
+        ("alpaca", {"instruction": "Sing.", "input": ""}, None),
+    ],
+)
+def test_our_templates_come_off(name: str, raw: dict[str, str], asked: str | None) -> None:
+    template = declaration(name).template
+    assert template is not None and unfilled(template, filled(template, raw, name)) == asked
