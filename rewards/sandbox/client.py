@@ -15,6 +15,7 @@ import logging
 import os
 import secrets
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
 
@@ -184,8 +186,17 @@ class _Server:
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self.kill()
             self.process.wait()
+
+    def kill(self) -> None:
+        """End it at once, and all its sessions."""
+        self.control.close()
+        pid = self.process.pid
+        with suppress(OSError):  # bwrap's own death leaves what it started
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+        self.process.kill()
 
 
 class Sandbox:
@@ -318,5 +329,5 @@ class _Opened:
             with suppress(OSError):
                 self._server.send({"do": "kill", "id": self._id}, [])
             if not poller.poll(5000):
-                self._server.process.kill()  # takes every session with it
+                self._server.kill()
         os.close(self._gone)
