@@ -117,7 +117,8 @@ def resolve(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError: a mandatory value is missing, or a value of ours breaks its contract.
     """
-    for key in ("run.root", "data_prep.out", "data_prep.local", "policy.path"):
+    paths = ("run.root", "data_prep.out", "data_prep.local", "data_prep.eval_sets", "policy.path")
+    for key in paths:
         value = OmegaConf.select(config, key)
         if value is not None and _is_local(str(value), key):
             OmegaConf.update(config, key, str(Path(str(value)).expanduser().resolve()))

@@ -13,9 +13,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final
 
-from rewards.exact import MAX_SHOWN
 from rewards.expression import MAX_CHARS, NotArithmetic, evaluate
-from rewards.extract import find_all
+from rewards.extract import MAX_SHOWN, last_answer
 from rewards.numbers import parse_number
 from rewards.verdict import Verdict, correct, gold_error, unparseable, wrong
 
@@ -98,7 +97,7 @@ def _gold(gold: Any) -> Fraction | None:
 
 
 def grade_arithmetic(response: str, gold: Any, *, steps_weight: float = 0.0) -> Verdict:
-    """Judge one response by its last anchored answer.
+    """Judge one response by its last anchored answer; one that is taken back is none.
 
     Args:
         response: the model's text.
@@ -125,11 +124,10 @@ def grade_arithmetic(response: str, gold: Any, *, steps_weight: float = 0.0) -> 
 
 
 def _answer(response: str, value: Fraction) -> Verdict:
-    found = find_all(response)
-    if not found:
-        return unparseable("no \\boxed{}, ####, 'answer is' or <answer>")
-    text = found[-1].text
-    number = parse_number(text)
+    answer = last_answer(response)
+    if answer.problem:
+        return unparseable(answer.problem)
+    number = parse_number(answer.text)
     if number is None or number.percent:
-        return unparseable("the answer is not one number", text[:MAX_SHOWN])
+        return unparseable("the answer is not one number", answer.text[:MAX_SHOWN])
     return correct(str(number)) if number.value == value else wrong(str(number)[:MAX_SHOWN])

@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rewards.exact import MAX_SHOWN, normal
-from rewards.extract import find_all
+from rewards.exact import normal
+from rewards.extract import MAX_SHOWN, last_answer
 from rewards.verdict import Verdict, correct, gold_error, unparseable, wrong
 
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -74,7 +74,7 @@ def grade_choice(
     first_index: int = 0,
     require_anchor: bool = True,
 ) -> Verdict:
-    """Judge one response by its last anchored answer.
+    """Judge one response by its last anchored answer; one that is taken back is none.
 
     Args:
         response: the model's text.
@@ -92,13 +92,12 @@ def grade_choice(
     letter = _gold_letter(gold, first_index)
     if letter is None or letter not in LETTERS[:count]:
         return gold_error(f"gold {gold!r} names none of {count} options")
-    found = find_all(response)
-    if not found and require_anchor:
-        return unparseable("no \\boxed{}, ####, 'answer is' or <answer>")
-    answer = found[-1].text if found else response.strip()
-    pred = read_letter(answer[:2000], count, texts)
+    answer = last_answer(response, bare=not require_anchor)
+    if answer.problem:
+        return unparseable(answer.problem)
+    pred = read_letter(answer.text[:2000], count, texts)
     if pred is None:
-        return unparseable("the answer names no option, or several", answer[:MAX_SHOWN])
+        return unparseable("the answer names no option, or several", answer.text[:MAX_SHOWN])
     return correct(pred) if pred == letter else wrong(pred)
 
 

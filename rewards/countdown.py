@@ -17,9 +17,8 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from rewards.exact import MAX_SHOWN
 from rewards.expression import NotArithmetic, evaluate
-from rewards.extract import find_all
+from rewards.extract import MAX_SHOWN, last_answer
 from rewards.verdict import Verdict, gold_error
 
 MAX_NUMBERS: Final = 20
@@ -77,7 +76,7 @@ def grade_countdown(
     use_all: bool = True,
     legal_score: float = 0.0,
 ) -> Verdict:
-    """Judge one response by its last anchored expression.
+    """Judge one response by its last anchored expression; one that is taken back is none.
 
     Args:
         response: the model's text.
@@ -97,11 +96,10 @@ def grade_countdown(
         task = read_task(gold, nums, numbers)
     except ValueError as error:
         return gold_error(f"countdown: {error}")
-    found = find_all(response)
-    if not found:
-        return _miss("unparseable", "", "no \\boxed{}, ####, 'answer is' or <answer>")
-    answer = " ".join(found[-1].text.split())
-    left, equals, right = answer.partition("=")
+    answer = last_answer(response)
+    if answer.problem:
+        return _miss("unparseable", "", answer.problem)
+    left, equals, right = " ".join(answer.text.split()).partition("=")
     shown = left.strip()[:MAX_SHOWN]
     try:
         expression = evaluate(left)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, Final
 
-from rewards.extract import find_all
+from rewards.extract import MAX_SHOWN, last_answer
 from rewards.verdict import Verdict, correct, gold_error, unparseable, wrong
 
-MAX_SHOWN: Final = 80  # characters of model text kept in a verdict
 _LONG: Final = 10_000  # a longer final answer equals no gold text
 
 
@@ -32,7 +31,7 @@ def normal(text: str, *, ignore_case: bool = True) -> str:
 def grade_exact(
     response: str, gold: Any, *, ignore_case: bool = True, require_anchor: bool = True
 ) -> Verdict:
-    """Judge one response by its last anchored answer.
+    """Judge one response by its last anchored answer; one that is taken back is none.
 
     Args:
         response: the model's text.
@@ -45,11 +44,10 @@ def grade_exact(
         return gold_error(f"gold answer {gold!r} is empty or no text")
     if any(not isinstance(item, str) or not normal(item) for item in accepted):
         return gold_error(f"gold answer {gold!r} is empty or no text")
-    found = find_all(response)
-    if not found and require_anchor:
-        return unparseable("no \\boxed{}, ####, 'answer is' or <answer>")
-    answer = found[-1].text if found else response
-    pred = normal(answer, ignore_case=ignore_case)
+    answer = last_answer(response, bare=not require_anchor)
+    if answer.problem:
+        return unparseable(answer.problem)
+    pred = normal(answer.text, ignore_case=ignore_case)
     if not pred:
         return unparseable("the answer is empty")
     right = any(pred == normal(item, ignore_case=ignore_case) for item in accepted)

@@ -22,6 +22,8 @@ SEVERAL: Final[tuple[str, ...]] = get_args(Several)
 # A final answer stands near the end: what lies before costs time and is not read.
 TAIL_CHARS: Final = 20_000
 MAX_ANCHORS: Final = 200  # of a kind, from the end
+MAX_SHOWN: Final = 80  # characters of model text kept in a verdict
+NO_ANSWER: Final = "no \\boxed{}, ####, 'answer is' or <answer>"
 DAPO_CHARS: Final = 300  # DAPO's convention reads no more than this
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[\w\\-]))")
@@ -67,6 +69,7 @@ class Extraction(NamedTuple):
         start: offset of the anchor in the tail that was read.
         end: offset behind the answer.
         retracted: whether the text denies it or takes it back (`5. No wait, 6`).
+        problem: why it does not count; empty where it does.
     """
 
     text: str
@@ -74,6 +77,14 @@ class Extraction(NamedTuple):
     start: int
     end: int = 0
     retracted: bool = False
+
+    @property
+    def problem(self) -> str:
+        """Why this is no answer to judge: none was set, it is empty, it is taken back; else ""."""
+        if not self.text:
+            missing = self.anchor == "none"
+            return NO_ANSWER if missing else f"the answer after {self.anchor} is empty or cut off"
+        return f"{self.text[:MAX_SHOWN]!r} is taken back" if self.retracted else ""
 
 
 def _balanced(text: str, start: int) -> int:
@@ -201,6 +212,17 @@ def find_all(response: str, *, join: bool = True) -> list[Extraction]:
         found = [item for item in found if not _is_remark(item)] or found
         found = _merged(tail, found) if join else found
     return found[-MAX_ANCHORS:]
+
+
+def last_answer(response: str, *, bare: bool = False) -> Extraction:
+    """The answer that stands last; its `problem` says whether it counts.
+
+    Args:
+        response: the model's text.
+        bare: a response without an anchor is itself the answer.
+    """
+    found = find_all(response)
+    return found[-1] if found else Extraction(response.strip() if bare else "", "none", 0)
 
 
 def _marked(tail: str, item: Extraction) -> Extraction:

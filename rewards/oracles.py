@@ -2,8 +2,8 @@ r"""Other projects' graders under names, to hold ours against: never a reward to
 
 In: a response and a gold answer, as any grader. Out: 1.0 or 0.0. verl's are read from its installed
 files, not through its package, so that most load without torch; math-verify is the library's own.
-For child processes alone (`rewards.audit` starts them): they hang, they print, and
-`verl_prime_math` runs model text through `eval`.
+For child processes alone (`rewards.audit` and `rewards.compare` start them): they hang, they print,
+and `verl_prime_math` runs model text through `eval`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any, Final
 ORACLES: Final[Mapping[str, str]] = {
     name: f"rewards.oracles:{name}"
     for name in (
+        "math_verify",
         "verl_gsm8k",
         "verl_gsm8k_flexible",
         "verl_math_reward",
         "verl_math_dapo",
         "verl_prime_math",
-        "math_verify",
     )
 }
 UNSAFE: Final = frozenset({"verl_prime_math"})  # runs text of the model as Python

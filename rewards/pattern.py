@@ -14,8 +14,8 @@ from typing import Any, Final, Literal, get_args
 import regex  # type: ignore[import]
 
 from conf.errors import RewardError
-from rewards.exact import MAX_SHOWN, normal
-from rewards.extract import find_all
+from rewards.exact import normal
+from rewards.extract import MAX_SHOWN, last_answer
 from rewards.verdict import Verdict, correct, gold_error, unparseable, wrong
 
 Where = Literal["response", "answer"]
@@ -44,7 +44,8 @@ def grade_regex(
         response: the model's text.
         gold: the pattern, where `pattern` is None; else the text that group `answer` must catch.
         pattern: the pattern for all rows.
-        where: match the last anchored `answer`, or the whole `response`.
+        where: match the last anchored `answer` (one that is taken back is none), or the whole
+            `response`.
         full: the whole text must match, not a part of it.
         ignore_case: match any case.
         limit_s: seconds that one match may take.
@@ -68,10 +69,10 @@ def grade_regex(
         return gold_error(f"gold {gold!r} is no text to compare with the group 'answer'")
     text = response
     if where == "answer":
-        found = find_all(response)
-        if not found:
-            return unparseable("no \\boxed{}, ####, 'answer is' or <answer>")
-        text = found[-1].text
+        answer = last_answer(response)
+        if answer.problem:
+            return unparseable(answer.problem)
+        text = answer.text
     try:
         match = (program.fullmatch if full else program.search)(text, timeout=limit_s)
     except TimeoutError:

@@ -1,22 +1,22 @@
-"""One grader of mathematics in a process of its own: ours, math-verify, or one of verl's.
+"""One grader of mathematics in a process of its own: ours, or one of `rewards.oracles`.
 
 `python -m rewards.peers NAME` reads lines of JSON, `{"response": …, "gold": …, "row": …}`, and
 answers each with a line `{"right": true|false|null, "seconds": …, "said": …}`; null means that
 the grader gave no verdict. The first line it writes is `{"ready": true}`, or
-`{"missing": "why"}` where the grader cannot be imported. verl's graders load torch, and
-`prime_math` passes text through `eval`: that is why they are run here, in a child, and nowhere
-else. Nothing here counts or judges; `rewards.compare` does.
+`{"missing": "why"}` where the grader cannot be imported. Others' graders hang, print and load what
+they like: that is why they run in a child. Nothing here counts or judges; `rewards.compare` does.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from rewards import oracles
 
 Grader = Callable[[str, str, Mapping[str, Any]], "bool | None"]
 
@@ -37,33 +37,20 @@ def _ours() -> Grader:
     return grade
 
 
-def _math_verify() -> Grader:
-    library = importlib.import_module("math_verify")
-
-    def grade(response: str, gold: str, _row: Mapping[str, Any]) -> bool:
-        expected = library.parse("\\boxed{" + gold + "}")
-        return bool(library.verify(expected, library.parse(response)))
-
-    return grade
-
-
-def _verl(module: str, read: Callable[[Any], bool]) -> Callable[[], Grader]:
-    """A scorer of verl; `read` turns what it returns into right or wrong."""
+def _oracle(name: str) -> Callable[[], Grader]:
+    """A grader of another project, as `rewards.oracles` has it."""
 
     def load() -> Grader:
-        scorer = importlib.import_module("verl.utils.reward_score." + module).compute_score
-        return lambda response, gold, _row: read(scorer(response, gold))
+        function = getattr(oracles, name)
+        function(*WARM_UP[-1])  # what it cannot import is said before the first pair
+        return lambda response, gold, _row: bool(function(response, gold) == 1.0)
 
     return load
 
 
 GRADERS: Final[Mapping[str, Callable[[], Grader]]] = {
     OURS: _ours,
-    "math_verify": _math_verify,
-    "verl_gsm8k": _verl("gsm8k", lambda score: score == 1.0),
-    "verl_math_reward": _verl("math_reward", lambda score: score == 1.0),
-    "verl_math_dapo": _verl("math_dapo", lambda found: found["acc"] is True),
-    "verl_prime_math": _verl("prime_math", lambda found: found[0] is True),
+    **{name: _oracle(name) for name in oracles.ORACLES},
 }
 
 

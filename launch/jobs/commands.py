@@ -46,7 +46,7 @@ def submit(
     url = address_of(address)
     if working_dir is not None and not working_dir.is_dir():
         raise ConfigError(f"--working-dir {working_dir} is no folder", "a folder of your modules")
-    plan = jobs_plan.plan(job, arguments, this_host=is_this_host(url))
+    plan = jobs_plan.plan(job, arguments, this_host=is_this_host(url), working_dir=working_dir)
     jobs = Jobs(url)
     with tempfile.TemporaryDirectory(prefix="temper-upload-") as folder:
         package = stage(Path(folder), recipe=plan.recipe, files=plan.files, working_dir=working_dir)

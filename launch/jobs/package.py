@@ -27,7 +27,8 @@ STAMP = "temper-upload.json"
 """At the top of an upload: `{"version", "fingerprint", "files"}`; there alone."""
 LIMIT_BYTES = 200_000_000
 """Ray refuses 500 MiB zipped; this much is a mistake already, and a slow one."""
-_LEFT_OUT = {"__pycache__", "node_modules", "outputs"}
+LEFT_OUT = {"__pycache__", "node_modules", "outputs"}
+"""Folders of these names, at any depth, stay at home."""
 _LEFT_OUT_AT_TOP = {"runs", "data", "checkpoints", "wandb"}
 
 
@@ -58,7 +59,7 @@ def stage(
     Args:
         folder: exists, empty; a symbolic link in what is copied becomes the file it names.
         recipe: the recipe's folder; it becomes `recipes/<its name>`.
-        files: path in the upload → file here, for a reward or a data source named by path.
+        files: path in the upload → file here, for files that the configuration names.
         working_dir: a folder of the user's whose content is importable in the job.
 
     Raises:
@@ -133,7 +134,7 @@ def _home(package: str) -> Path:
 
 
 def _kept(folder: Path, *, top: bool = False) -> Iterable[Path]:
-    left_out = _LEFT_OUT | (_LEFT_OUT_AT_TOP if top else set())
+    left_out = LEFT_OUT | (_LEFT_OUT_AT_TOP if top else set())
     for entry in sorted(folder.iterdir()):
         hidden = entry.name.startswith(".") or entry.suffix in (".pyc", ".egg-info", ".dist-info")
         if not hidden and entry.name not in left_out:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import ConfigError
 from launch import compose
 from launch.hardware import Choice
+from launch.jobs.files import Files
 from launch.key_check import check_command_line, explain
 from launch.keys import parse
 from launch.recipes import find_recipe
@@ -27,8 +28,8 @@ from launch.redact import Redactor, is_secret_name
 
 FOLDERS = ("run.root", "data_prep.out", "policy.path")
 """What a run writes or builds; a job's own folder is gone when the job is."""
-FILES = ("reward_fn.name", "data_prep.source")
-"""What may be `path/to/file.py:function`."""
+LOCAL = ("data_prep.local", "data_prep.eval_sets")
+"""Folders of rows that are there already."""
 _PLAIN = re.compile(r"[A-Za-z0-9_./@:+-]+")
 
 
@@ -43,6 +44,7 @@ class JobPlan:
         config: composed and resolved here, as the overrides here say.
         overrides: for the command line on the cluster.
         recipe: the recipe's folder here.
+        working_dir: what `--working-dir` uploads.
         files: path in the upload → file here.
         notes: what the user should know, one line each.
     """
@@ -53,6 +55,7 @@ class JobPlan:
     config: DictConfig
     overrides: list[str]
     recipe: Path
+    working_dir: Path | None = None
     files: dict[str, Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -73,16 +76,20 @@ class JobPlan:
         return f"exec python -m launch.{self.job} {shlex.join(self.arguments)}"
 
 
-def plan(job: str, arguments: Sequence[str], *, this_host: bool) -> JobPlan:
+def plan(
+    job: str, arguments: Sequence[str], *, this_host: bool, working_dir: Path | None = None
+) -> JobPlan:
     """Check a command line and make it hold on the cluster.
 
     Args:
         job: grpo, ppo or sft.
         arguments: Hydra overrides, `+recipe=` among them.
         this_host: the cluster shares this host's file system.
+        working_dir: what `--working-dir` uploads.
 
     Raises:
-        ConfigError: whatever the entry point would refuse; a secret; a relative folder.
+        ConfigError: whatever the entry point would refuse; a secret; a relative folder; a file
+            that cannot travel.
     """
     refuse_secrets(arguments)
     given = {parse(text).key: text for text in arguments if _is_override(text)}
@@ -100,9 +107,9 @@ def plan(job: str, arguments: Sequence[str], *, this_host: bool) -> JobPlan:
     dropped = {"recipe", "hardware.ray_address"}
     kept = [text for text in arguments if parse(text).key not in dropped]
     overrides = [f"+recipe={recipe.name}", *kept]
-    result = JobPlan(job, list(arguments), this_host, config, overrides, recipe.folder)
+    result = JobPlan(job, list(arguments), this_host, config, overrides, recipe.folder, working_dir)
     _place_folders(result, unresolved, this_host)
-    _place_files(result)
+    _place_files(result, unresolved)
     return result
 
 
@@ -122,7 +129,9 @@ def with_hardware(result: JobPlan, gpus: int) -> JobPlan:
         return result
     kept = [a for a in result.arguments_here if parse(a).key != "hardware"]
     choice = Choice(gpus, "").overrides(chosen)
-    settled = plan(result.job, [*kept, *choice], this_host=result.this_host)
+    settled = plan(
+        result.job, [*kept, *choice], this_host=result.this_host, working_dir=result.working_dir
+    )
     settled.notes.append(f"{' '.join(choice)}: what the cluster's nodes have")
     return settled
 
@@ -183,16 +192,16 @@ def _place_folders(result: JobPlan, unresolved: DictConfig, this_host: bool) -> 
             "run.root=/folder/that/all/nodes/share/runs",
         )
     base = Path.cwd() if this_host else root.parent
-    for key in (*FOLDERS, "data_prep.local"):
+    for key in (*FOLDERS, *LOCAL):
         value = OmegaConf.select(unresolved, key)
         here = OmegaConf.select(result.config, key)
         # compose.resolve left a hub id as it was, and made everything that is a path absolute.
         if value is None or str(value) == str(here):
             continue
-        if key == "data_prep.local" and not this_host:
+        if key in LOCAL and not this_host:
             raise ConfigError(
-                f"data_prep.local={value} is a path of this host",
-                "data_prep.local=/path/that/all/nodes/share, or null for the hub",
+                f"{key}={value} is a path of this host",
+                f"{key}=/path/that/all/nodes/share, or null for the hub",
             )
         absolute = os.path.abspath(base / Path(str(value)).expanduser())
         _override(result, key, absolute)
@@ -200,23 +209,24 @@ def _place_folders(result: JobPlan, unresolved: DictConfig, this_host: bool) -> 
             result.notes.append(f"{key}={absolute}: beside run.root, which all nodes share")
 
 
-def _place_files(result: JobPlan) -> None:
-    """Name files by where they lie in the upload. A recipe's own travel in its folder."""
-    for key in FILES:
-        value = str(OmegaConf.select(result.config, key))
-        name, colon, function = value.rpartition(":")
-        path = Path(name if colon else value).expanduser()
-        if path.suffix != ".py" or not path.is_file():
-            continue  # a registered name or package.module:function
-        path = path.resolve()
-        if path.is_relative_to(result.recipe):
-            inside = Path("recipes") / result.recipe.name / path.relative_to(result.recipe)
-        else:
-            inside = Path("files") / key.replace(".", "_") / path.name
-            result.files[str(inside)] = path
-        _override(result, key, f"{inside}{colon}{function}" if colon else str(inside))
+def _place_files(result: JobPlan, unresolved: DictConfig) -> None:
+    """Name the user's files by where they lie in the upload."""
+    written = OmegaConf.to_container(unresolved, resolve=False)
+    resolved = OmegaConf.to_container(result.config)
+    assert isinstance(written, dict) and isinstance(resolved, dict)
+    found = Files(result.recipe, result.this_host, result.working_dir)
+    found.place(
+        {str(key): value for key, value in written.items()},
+        {str(key): value for key, value in resolved.items()},
+    )
+    result.files = found.uploads
+    for key, value in found.values.items():
+        _override(result, key, value)
 
 
 def _override(result: JobPlan, key: str, value: str) -> None:
-    kept = [text for text in result.overrides if parse(text).key != key]
-    result.overrides = [*kept, quoted(key, value)]
+    others = [text for text in result.overrides if parse(text).key != key]
+    replaced = [text for text in result.overrides if parse(text).key == key]
+    # A function's options are no keys of the tree: to set one is to add it.
+    added = "options." in key or any(parse(text).sign for text in replaced)
+    result.overrides = [*others, ("++" if added else "") + quoted(key, value)]

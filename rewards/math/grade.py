@@ -15,7 +15,16 @@ from functools import lru_cache
 from itertools import product
 from typing import Final, Literal, NamedTuple, get_args
 
-from rewards.extract import SEVERAL, Extraction, Several, find_all, find_dapo, guess_last
+from rewards.extract import (
+    MAX_SHOWN,
+    NO_ANSWER,
+    SEVERAL,
+    Extraction,
+    Several,
+    find_all,
+    find_dapo,
+    guess_last,
+)
 from rewards.math.decide import MAX_GOLD, Decision, canonical, decide, readable
 from rewards.numbers import parse_number
 from rewards.verdict import Verdict, gold_error, verifier_error
@@ -26,11 +35,9 @@ ScoreBy = Literal["strict", "flexible"]
 PERCENTS: Final[tuple[str, ...]] = get_args(Percent)
 CONVENTIONS: Final[tuple[str, ...]] = get_args(Convention)
 SCORES: Final[tuple[str, ...]] = get_args(ScoreBy)
-MAX_SHOWN: Final = 80  # characters of model text kept in a verdict
 _THINK_END: Final = "</think>"
 _ANCHORS: Final = {"gsm8k": frozenset({"hashes"}), "math": frozenset({"boxed"})}
 UNFINISHED: Final = "a sum that is left to do, not its value"
-NO_ANSWER: Final = "no \\boxed{}, ####, 'answer is' or <answer>"
 
 _RIGHT: Final = {"flexible": 1.0, "strict": 1.0}
 _WRONG: Final = {"flexible": 0.0, "strict": 0.0}
@@ -68,10 +75,8 @@ def _choose(
     if not answers:
         return _Found("", NO_ANSWER)
     chosen = answers[0] if several == "first" else answers[-1]
-    if not chosen.text:
-        return _Found("", f"the answer after {chosen.anchor} is empty or cut off")
-    if chosen.retracted:
-        return _Found("", f"{chosen.text[:MAX_SHOWN]!r} is taken back")
+    if chosen.problem:
+        return _Found("", chosen.problem)
     if several == "agree" and len(answers) > 1 and not _agree(answers, percent, timeout):
         return _Found("", f"{len(answers)} answers that do not agree")
     return _Found(chosen.text)

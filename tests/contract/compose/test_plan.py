@@ -95,6 +95,53 @@ def test_a_file_of_the_recipe_travels_with_its_folder(repo: Path) -> None:
     assert made.files == {}
 
 
+@pytest.mark.parametrize(
+    "reward",
+    [
+        ["reward_fn.name=0.9*math+0.1*style", "+reward_fn.options.style.use=mine.py:neat"],
+        [
+            "reward_fn.name='0.9*math + 0.1*style'",
+            "++reward_fn.options={style: {use: 'mine.py:neat'}}",
+        ],
+    ],
+)
+def test_a_part_of_a_composed_reward_travels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reward: list[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("def neat(*_): return 1.0\n")
+    monkeypatch.chdir(tmp_path)
+    made = plan("grpo", [*RECIPE, *reward], this_host=True)
+    inside = "files/reward_fn_options_style_use/mine.py"
+    assert made.files == {inside: tmp_path / "mine.py"}
+    there = resolve(compose("grpo", made.arguments))
+    assert there.reward_fn.options == {"style": {"use": f"{inside}:neat"}}
+    assert there.data_prep.reward_options == there.reward_fn.options
+    assert there.reward_fn.name == made.config.reward_fn.name
+
+
+def test_a_file_of_the_recipe_in_a_formula_and_a_list_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "style.py").write_text("")
+    (folder / "recipe.yaml").write_text(
+        "choose: {policy: tiny}\n"
+        "shared:\n"
+        "  reward_fn:\n"
+        "    name: 0.9*math + 0.1*${run.recipe_dir}/style.py:neat\n"
+        "    options: {math: {tables: ['${run.recipe_dir}/style.py']}}\n"
+        "  data_prep: {source: arithmetic, eval_sets: sets}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    there = values(plan("grpo", ["+recipe=own", "hardware=cpu"], this_host=True).overrides)
+    assert there["reward_fn.name"] == "'0.9*math + 0.1*recipes/own/style.py:neat'"
+    assert there["data_prep.eval_sets"] == f"{tmp_path}/sets"
+    assert not [key for key in there if "options" in key]
+    with pytest.raises(ConfigError, match="eval_sets=sets is a path of this host"):
+        plan("grpo", ["+recipe=own", "hardware=cpu", "run.root=/shared/runs"], this_host=False)
+
+
 def test_a_recipe_given_by_path_becomes_its_name(tmp_path: Path, repo: Path) -> None:
     folder = tmp_path / "own"
     folder.mkdir()

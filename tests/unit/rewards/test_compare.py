@@ -5,6 +5,7 @@
 3. A grader that hangs costs its pair and a new process; the next pair is judged.
 4. A grader that cannot be imported is said to be missing, in the table too.
 5. The child answers by the protocol whatever the grader prints.
+6. The graders beside ours are the oracles, each by its own rule, verl's without torch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from pathlib import Path
 import pytest
 
 from conf.errors import DataError
+from rewards import oracles
 from rewards.compare import Outcome, Pair, Tally, main, read_battery, table, tally
+from rewards.oracles import ORACLES
+from rewards.peers import GRADERS
 
 RIGHT = Pair("a", "#### 42", "42", True)
 WRONG = Pair("b", "#### 41", "42", False)
@@ -124,6 +128,37 @@ def test_the_child_says_what_it_cannot_import_and_keeps_prints_apart() -> None:
     assert hello == {"ready": True}
     assert [a["right"] for a in answers] == [True, False, None]
     assert "ZeroDivisionError" in str(answers[2]["said"])
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [("verl_gsm8k", [True, False, False]), ("verl_gsm8k_flexible", [True, True, False])],
+)
+def test_an_oracle_answers_by_the_protocol_without_torch(name: str, right: list[bool]) -> None:
+    code = (
+        "import sys\nfrom rewards import peers\n"
+        "peers.main([sys.argv[1]])\nsys.exit('torch' in sys.modules)\n"
+    )
+    responses = ("#### 42", "It is 42 km", "#### 41")
+    done = subprocess.run(
+        [sys.executable, "-c", code, name],
+        cwd=Path(__file__).parents[3],
+        input="".join(
+            json.dumps({"response": r, "gold": "42", "row": {}}) + "\n" for r in responses
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    hello, *answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert hello == {"ready": True}
+    assert [one["right"] for one in answers] == right
+
+
+def test_the_graders_beside_ours_are_the_oracles() -> None:
+    assert list(GRADERS) == ["math", *ORACLES]
+    assert all(callable(getattr(oracles, name)) for name in ORACLES)
 
 
 def test_the_command_prints_our_line_and_lists_what_is_shown(

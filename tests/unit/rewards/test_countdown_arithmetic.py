@@ -104,6 +104,9 @@ def test_countdown_options_and_other_row_formats() -> None:
     assert (missed.score, missed.acc, missed.status) == (0.1, 0.0, "wrong")
     assert grade_countdown(response, "44", numbers="37,7").status == "correct"
     assert grade_countdown("no answer", some).status == "unparseable"
+    assert grade_countdown(f"{response} is it. No.", some, use_all=False).status == "correct"
+    taken_back = grade_countdown(f"{response}\nNo wait, that is wrong.", some, use_all=False)
+    assert (taken_back.status, taken_back.components) == ("unparseable", {"legal": 0.0})
     with pytest.raises(ValueError, match="legal_score"):
         grade_countdown(response, some, legal_score=1.0)
 
@@ -158,6 +161,7 @@ def test_stated_equalities(text: str, links: list[bool]) -> None:
         ("7+5=12 1+1=3 #### 42", "42", 0.75, 0.5),
         ("7+5=12 " * 50 + "#### 43", "42", 0.0, 1.0),
         ("42", "42", 0.0, 1.0),
+        ("7+5=12 #### 42\nNo wait, 43", "42", 0.0, 1.0),
     ],
 )
 def test_arithmetic(response: str, gold: Any, score: float, steps: float) -> None:

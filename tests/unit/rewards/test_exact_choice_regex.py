@@ -3,6 +3,7 @@ r"""The `exact`, `choice` and `regex` rewards, on answers judged by hand.
 1. Exact: white space, case and Unicode's compatible forms aside; any of several golds.
 2. Choice: the ways to name an option, and those that name none or two.
 3. Regex: the answer or the response, a group to compare, and a pattern that would never end.
+4. An answer that is taken back is none, for each of them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from rewards.verdict import Verdict
         ("####", "Paris", "unparseable"),
         ("#### b", ["a", "B"], "correct"),
         ("#### c", ["a", "B"], "wrong"),
+        ("The answer is 5. No wait, that is wrong.", "5", "unparseable"),
+        ("The answer is 5. No wait, 6", "5", "unparseable"),
+        ("The answer is Paris. It is not wrong.", "Paris", "correct"),
         ("#### a", "", "gold_error"),
         ("#### a", [], "gold_error"),
         ("#### a", ["a", ""], "gold_error"),
@@ -86,6 +90,9 @@ def test_a_choice_of_b(response: str) -> None:
         ("#### Be careful", "unparseable"),
         ("####", "unparseable"),
         (r"\boxed{ABCD}", "unparseable"),
+        ("The answer is B. No wait, C.", "unparseable"),
+        (r"\boxed{B}, or maybe \text{A}. It is not right.", "correct"),
+        ("Answer: B\nNo, that is wrong.", "unparseable"),
     ],
 )
 def test_no_choice_of_b(response: str, status: str) -> None:
@@ -107,6 +114,9 @@ def test_a_pattern_from_gold_or_option() -> None:
     assert grade_regex("#### 2024-01-31", r"\d{4}-\d\d-\d\d").status == "correct"
     assert grade_regex("#### on 2024-01-31", r"\d{4}-\d\d-\d\d").status == "wrong"
     assert grade_regex("no anchor 1", r"\d", where="answer").status == "unparseable"
+    taken_back = "#### 2024\nNo wait, that is wrong."
+    assert grade_regex(taken_back, r"\d{4}").status == "unparseable"
+    assert grade_regex(taken_back, r"\d{4}", where="response", full=False).status == "correct"
     assert grade_regex("a 1 b", r"\d", where="response", full=False).status == "correct"
     group = {"pattern": r".*id=(?P<answer>\w+).*", "where": "response"}
     assert grade_regex("x id=Ab y", "ab", ignore_case=True, **group).status == "correct"

@@ -4,6 +4,7 @@ r"""The parts of the math grader, by values known otherwise.
 2. Equal terms have equal fingerprints, different ones different; what is not proved stays open.
 3. What would be large is refused before it is computed.
 4. Kinds of answers are told apart: order, brackets, bases, units.
+5. An answer that its own text takes back is told from one that is checked, or set in bold.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rewards.extract import find_all, guess_last
+from rewards.extract import find_all, guess_last, last_answer
 from rewards.math.answers import read
 from rewards.math.compare import Rules, compare
 from rewards.math.tidy import tidy
@@ -188,6 +189,48 @@ def test_anchors() -> None:
     assert both.text == "2, 3"
     assert len(find_all(r"\boxed{2} or \boxed{3}", join=False)) == 2
     assert find_all(r"\boxed{50}\%")[-1].text == r"50\%"
-    assert find_all("The answer is 5. No wait, 6")[-1].retracted
     guess = guess_last("so 3 + 4 makes 7 apples")
     assert guess is not None and guess.text == "7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is 5. No wait, 6",
+        "The answer is 5. No wait, that is wrong.",
+        "#### 5\nThat's not right.",
+        r"\boxed{5} is wrong",
+        r"**not \boxed{5}**",
+        r"2**\boxed{5}",
+        r"2*\boxed{5}*",
+        r"**-\boxed{5}**",
+        "The answer is B. No wait, C.",
+        r"\boxed{\text{B}}, or maybe (A)",
+    ],
+)
+def test_an_answer_is_taken_back(text: str) -> None:
+    answer = last_answer(text)
+    assert answer.retracted and answer.problem.endswith("is taken back")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is 5. No wait, that is wrong? 2+3=5",
+        "The answer is 5. Wait, that is wrong. Again: 2+3=5",
+        "The answer is 5. That is wrong only for odd bases",
+        r"**\boxed{5}**",
+        r"So *\boxed{5}*.",
+        "The answer is B. Wait, is it C? No.",
+        "The answer is B. Actually, A and C are wrong.",
+        "The answer is B. No, 12 is too small.",
+    ],
+)
+def test_an_answer_stands(text: str) -> None:
+    assert last_answer(text).problem == ""
+
+
+def test_no_answer_and_a_bare_one() -> None:
+    assert last_answer("Paris").problem.startswith("no \\boxed{}")
+    assert last_answer(" Paris ", bare=True).text == "Paris"
+    assert last_answer("####").problem == "the answer after hashes is empty or cut off"
