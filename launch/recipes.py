@@ -7,6 +7,8 @@ whether the keys exist is checked in `launch.keys`.
 A recipe.yaml holds only what differs, in sections:
 
     summary   one line for people
+    base      the name of a recipe beside it, or of one that temper ships: what it holds, holds
+              here too, where this one says nothing else
     choose    group options: hardware, policy, control
     shared    our nodes, for every job
     rl        verl's PPO tree, for grpo and ppo alike
@@ -29,7 +31,8 @@ from omegaconf import OmegaConf
 import conf
 from conf.errors import ConfigError
 
-SECTIONS = ("summary", "choose", "shared", "rl", "grpo", "ppo", "sft", "tiny")
+SECTIONS = ("summary", "base", "choose", "shared", "rl", "grpo", "ppo", "sft", "tiny")
+RECIPE_DIR = "${run.recipe_dir}"
 JOB_SECTIONS = {"grpo": ("rl", "grpo"), "ppo": ("rl", "ppo"), "sft": ("sft",)}
 
 
@@ -40,12 +43,19 @@ class Recipe:
     Attributes:
         name: the folder's name; names the run folder too.
         folder: where it is.
-        content: recipe.yaml as nested dicts.
+        content: recipe.yaml as nested dicts, over its base's.
+        base: the recipe that it is based on.
     """
 
     name: str
     folder: Path
     content: dict[str, Any]
+    base: Recipe | None = None
+
+    @property
+    def folders(self) -> list[Path]:
+        """Its folder and those of its bases, the last one first."""
+        return [*(self.base.folders if self.base else ()), self.folder]
 
     def leaves_of(self, job: str, policy: str | None) -> dict[str, Any]:
         """The nested overrides that this recipe makes to a job's tree.
@@ -105,7 +115,7 @@ def find_recipe(reference: str) -> Recipe:
     )
 
 
-def _read(folder: Path) -> Recipe:
+def _read(folder: Path, above: tuple[str, ...] = ()) -> Recipe:
     path = folder / "recipe.yaml"
     try:
         # OmegaConf's loader, not yaml's: it reads 1e-6 as a number, as Hydra does.
@@ -121,7 +131,34 @@ def _read(folder: Path) -> Recipe:
             f"{path}: unknown section {unknown[0]!r}; a recipe has {', '.join(SECTIONS)}",
             f"rename it to {near[0]}" if near else "put verl's keys below rl or sft",
         )
-    return Recipe(folder.name, folder, {str(key): value for key, value in content.items()})
+    own = {str(key): value for key, value in content.items()}
+    if "base" not in own:
+        return Recipe(folder.name, folder, own)
+    base = _base(str(own.pop("base")), path, (*above, folder.name))
+    return Recipe(folder.name, folder, _merge(_placed(base.content, base.folder), own), base)
+
+
+def _base(name: str, path: Path, above: tuple[str, ...]) -> Recipe:
+    if name in above:
+        raise ConfigError(f"{path}: base {name} goes in a circle ({' → '.join(above)} → {name})")
+    for root in (path.parent.parent, builtin_root()):
+        if "/" not in name and (root / name / "recipe.yaml").is_file():
+            return _read((root / name).resolve(), above)
+    beside = {found.parent.name for found in path.parent.parent.glob("*/recipe.yaml")}
+    near = get_close_matches(name, {*beside, *recipe_names()} - set(above), n=1, cutoff=0.4)
+    raise ConfigError(
+        f"{path}: base {name!r} is no recipe beside this one, and none that temper ships",
+        f"base: {near[0]}" if near else "base: the name of a folder beside this one",
+    )
+
+
+def _placed(content: Any, folder: Path) -> Any:
+    """A base's content, its own files named where they are."""
+    if isinstance(content, dict):
+        return {key: _placed(value, folder) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_placed(value, folder) for value in content]
+    return content.replace(RECIPE_DIR, str(folder)) if isinstance(content, str) else content
 
 
 def store_recipe(recipe: Recipe, job: str, policy: str | None) -> None:

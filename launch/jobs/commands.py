@@ -23,6 +23,7 @@ from launch.jobs.package import stage
 from launch.jobs.preflight import ask, report
 from launch.preflight import Report
 from launch.progress import say
+from launch.recipes import find_recipe
 from launch.redact import Redactor
 
 STAGE = "submit"
@@ -49,7 +50,8 @@ def submit(
     plan = jobs_plan.plan(job, arguments, this_host=is_this_host(url), working_dir=working_dir)
     jobs = Jobs(url)
     with tempfile.TemporaryDirectory(prefix="temper-upload-") as folder:
-        package = stage(Path(folder), recipe=plan.recipe, files=plan.files, working_dir=working_dir)
+        homes = find_recipe(str(plan.recipe)).folders
+        package = stage(Path(folder), recipes=homes, files=plan.files, working_dir=working_dir)
         say(STAGE, f"temper {package.version} ({package.fingerprint[:12]}) → {url}")
         cluster = ask(jobs, plan, package)
         guess, plan = plan, jobs_plan.with_hardware(plan, cluster.gpus)

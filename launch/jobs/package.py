@@ -15,7 +15,7 @@ import importlib.util
 import json
 import shutil
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Package:
 def stage(
     folder: Path,
     *,
-    recipe: Path | None,
+    recipes: Sequence[Path],
     files: Mapping[str, Path] | None = None,
     working_dir: Path | None = None,
 ) -> Package:
@@ -58,7 +58,7 @@ def stage(
 
     Args:
         folder: exists, empty; a symbolic link in what is copied becomes the file it names.
-        recipe: the recipe's folder; it becomes `recipes/<its name>`.
+        recipes: the folders of the recipe and its bases; each becomes `recipes/<its name>`.
         files: path in the upload → file here, for files that the configuration names.
         working_dir: a folder of the user's whose content is importable in the job.
 
@@ -77,10 +77,10 @@ def stage(
             _copy(working_dir, folder, top=True)
     for name in PACKAGES:
         _copy(_home(name), folder / name)
-    if recipe is not None:
-        target = folder / "recipes" / recipe.name
+    for home in recipes:
+        target = folder / "recipes" / home.name
         shutil.rmtree(target, ignore_errors=True)
-        _copy(recipe, target)
+        _copy(home, target)
     for inside, file in (files or {}).items():
         (folder / inside).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / inside)

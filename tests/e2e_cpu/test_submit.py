@@ -326,7 +326,7 @@ def test_what_an_actor_started_ends_with_its_job(
     mark = secrets.token_hex(8)
     upload = tmp_path / "upload"
     upload.mkdir()
-    stage(upload, recipe=None)
+    stage(upload, recipes=())
     (upload / "leaver.py").write_text(LEAVER.replace("LEFT", mark))
     jobs.submit(f"exec python leaver.py {how}", upload, submission_id=f"leaver-{how}", metadata={})
     assert until(lambda: "left\n" in jobs.logs(f"leaver-{how}"), 240), jobs.logs(f"leaver-{how}")

@@ -30,7 +30,7 @@ def upload(tmp_path: Path) -> Path:
 
 
 def test_a_worker_without_temper_finds_code_metadata_and_plugin(upload: Path) -> None:
-    package = stage(upload, recipe=None)
+    package = stage(upload, recipes=())
     # -S: no site-packages, so whatever is found comes from the upload.
     done = subprocess.run(
         [sys.executable, "-S", "-c", ASK],
@@ -58,7 +58,7 @@ def test_caches_hidden_files_and_runs_stay_at_home(upload: Path, tmp_path: Path)
     for name in (".env", "__pycache__/a.pyc", "runs/r/log", "data/big", "pkg/mod.py", "pkg/.key"):
         (mine / name).parent.mkdir(parents=True, exist_ok=True)
         (mine / name).write_text("planted")
-    stage(upload, recipe=None, working_dir=mine)
+    stage(upload, recipes=(), working_dir=mine)
     names = {str(path.relative_to(upload)) for path in upload.rglob("*")}
     assert "pkg/mod.py" in names
     assert {"conf/rl/grpo.yaml", "recipes/arithmetic/recipe.yaml", "launch/grpo.py"} <= names
@@ -70,7 +70,7 @@ def test_the_users_recipe_wins_over_a_shipped_one_of_its_name(upload: Path, tmp_
     own = tmp_path / "arithmetic"
     own.mkdir()
     (own / "recipe.yaml").write_text("summary: mine\n")
-    stage(upload, recipe=own)
+    stage(upload, recipes=[own])
     copied = upload / "recipes" / "arithmetic"
     assert (copied / "recipe.yaml").read_text() == "summary: mine\n"
 
@@ -89,7 +89,7 @@ def test_the_fingerprint_follows_every_byte_and_name(tmp_path: Path) -> None:
 def test_a_folder_that_would_hide_our_packages_is_refused(upload: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "conf").mkdir(parents=True)
     with pytest.raises(ConfigError, match="holds conf, which would hide"):
-        stage(upload, recipe=None, working_dir=tmp_path / "mine")
+        stage(upload, recipes=(), working_dir=tmp_path / "mine")
 
 
 def test_too_large_an_upload_is_refused(
@@ -97,4 +97,4 @@ def test_too_large_an_upload_is_refused(
 ) -> None:
     monkeypatch.setattr(packing, "LIMIT_BYTES", 1000)
     with pytest.raises(ConfigError, match="limit"):
-        stage(upload, recipe=None)
+        stage(upload, recipes=())
