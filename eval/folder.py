@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conf.errors import EvaluationError
-from eval.records import Record, read_records
+from eval.records import Record, whole_records
 from eval.score import summarise
 from eval.stored import Json, has_tasks, stored
 
@@ -57,7 +57,7 @@ def read_evaluation(path: Path) -> Evaluation:
         return _from_records([path], path)
     if has_tasks(path):
         found = stored(path)
-        tasks = {name: complete(read_records(file)) for name, file in found.files.items()}
+        tasks = {name: complete(whole_records(file)) for name, file in found.files.items()}
         tasks = {name: records for name, records in tasks.items() if records}
         if not tasks:
             raise EvaluationError(f"{path} holds no record", "run the evaluation again")
@@ -87,7 +87,7 @@ def read_evaluation(path: Path) -> Evaluation:
 def _from_records(files: list[Path], source: Path) -> Evaluation:
     tasks: dict[str, list[Record]] = {}
     for file in files:
-        for record in complete(read_records(file)):
+        for record in complete(whole_records(file)):
             tasks.setdefault(record["task"], []).append(record)
     if not tasks:
         raise EvaluationError(f"{source} holds no record", "give a records file of an evaluation")

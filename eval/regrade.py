@@ -8,27 +8,28 @@ generated and no model is read. What a grader may read of a row comes from items
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from conf.atomic import write_json
 from conf.errors import ConfigError, EvaluationError, boundary
 from eval.items import Item
-from eval.records import Record, RecordFile, read_records
+from eval.records import Record, RecordFile, whole_records
 from eval.responses import regraded
 from eval.score import compare, summarise
 from eval.spec import RESERVED, Text, checked, help_text, read_words
+from eval.stored import read_json
 from eval.suite.flow import Recorded, grader_options, write_results
 from eval.suite.task import Task
 from rewards.registry import load_correctness
 
+GRADED: Final = ("key", "id", "prompt", "ground_truth", "data_source")  # what a grader may ask
 USAGE = "usage: python -m eval.regrade FOLDER [key=value …] [--debug]"
 
 
@@ -84,7 +85,11 @@ def regrade(spec: RegradeSpec) -> list[Change]:
 
 
 def _suite(spec: RegradeSpec, folder: Path) -> list[Change]:
-    about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    about = read_json(folder / "evaluation.json")
+    if not isinstance(about.get("tasks"), dict):
+        raise EvaluationError(
+            f"{folder}/evaluation.json names no tasks", "evaluate again: what is recorded is kept"
+        )
     if spec.task and spec.task not in about["tasks"]:
         raise ConfigError(
             f"no task {spec.task!r} in {folder}", f"there is: {', '.join(about['tasks'])}"
@@ -103,15 +108,11 @@ def _suite(spec: RegradeSpec, folder: Path) -> list[Change]:
             records, change = _again(place / "records.jsonl", name, task.grader, options)
             changes.append(change)
         else:
-            records = read_records(place / "records.jsonl")
+            records = whole_records(place / "records.jsonl")
         pairs.append(Recorded(task, records, _population(place / "items.json")))
     if spec.judge:
         about["spec"]["judge"] = spec.judge
-    old = (
-        json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        if (folder / "results.json").is_file()
-        else {}
-    )
+    old = read_json(folder / "results.json")
     write_json(folder / "evaluation.json", about)
     write_results(folder, about["model"], pairs, about["versions"], old.get("warnings") or [])
     return changes
@@ -119,22 +120,30 @@ def _suite(spec: RegradeSpec, folder: Path) -> list[Change]:
 
 def _file(spec: RegradeSpec, folder: Path) -> list[Change]:
     """Models on one file of rows: the form of a run's `eval/`."""
-    old = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    old = read_json(folder / "results.json")
+    labels = [name for name in old if name not in RESERVED]
+    if not labels:
+        raise EvaluationError(
+            f"{folder} has records and no results.json that names their models",
+            "let the evaluation end first: the same python -m eval.run command goes on from there",
+        )
     changes = []
-    for label in [name for name in old if name not in RESERVED]:
+    for label in labels:
         path = folder / f"records-{label}.jsonl"
-        first = next(iter(read_records(path)), None)
+        first = next(iter(whole_records(path)), None)
         if first is None:
             raise EvaluationError(f"{path} holds no record", "evaluate it first")
-        given = dict(first["reward"])
-        name = given.pop("name")
+        given = dict(first.get("reward") or {})
+        name = spec.grader or given.pop("name", "")
+        if not name:
+            raise ConfigError(f"{path} does not say who graded it", "grader=NAME")
         options = spec.grader_options or ({} if spec.grader else given)
-        records, change = _again(path, label, spec.grader or name, options)
+        records, change = _again(path, label, name, options)
         changes.append(change)
         old[label] = summarise(label, old[label]["model"], old[label]["fingerprint"], records)
     if "verdict" in old:
         base, tuned = old["verdict"]["base"], old["verdict"]["tuned"]
-        pair = [read_records(folder / f"records-{label}.jsonl") for label in (base, tuned)]
+        pair = [whole_records(folder / f"records-{label}.jsonl") for label in (base, tuned)]
         old["verdict"] = compare(base, pair[0], tuned, pair[1])
     write_json(folder / "results.json", old)
     return changes
@@ -145,7 +154,7 @@ def _again(
 ) -> tuple[list[Record], Change]:
     """The records of one file under a grader, all of them judged anew."""
     reward = load_correctness(grader, options)
-    records = read_records(path)
+    records = whole_records(path, GRADED)
     if not records:
         raise EvaluationError(f"{path} holds no record", "evaluate it first")
     rows = _rows(path.parent / "items.json")
@@ -166,19 +175,14 @@ def _again(
 
 def _population(path: Path) -> dict[str, int] | None:
     """Rows of each stratum when only some were asked, from items.json."""
-    if not path.is_file():
-        return None
-    told = json.loads(path.read_text(encoding="utf-8"))
+    told = read_json(path)
     rows: dict[str, int] = told.get("population") or {}
-    return rows if sum(rows.values()) > told["n"] else None
+    return rows if sum(rows.values()) > told.get("n", 0) else None
 
 
 def _rows(path: Path) -> dict[str, dict[str, Any]]:
     """What graders may read of each row, by the item's id."""
-    if not path.is_file():
-        return {}
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return {item["id"]: item.get("row") or {} for item in told["items"]}
+    return {item["id"]: item.get("row") or {} for item in read_json(path).get("items") or ()}
 
 
 def _item(record: Record, rows: Mapping[str, Mapping[str, Any]]) -> Item:

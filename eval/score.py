@@ -85,7 +85,7 @@ def summarise(
     """
     items = answered(records, metric)
     if not items:
-        why = records[0]["verdict"]["detail"] if records else "no records"
+        why = records[0]["verdict"].get("detail") if records else "no records"
         raise EvaluationError(
             f"{label}: the grader failed on all {len(records)} responses: {why}",
             "try it alone: python -m rewards.check",
@@ -147,9 +147,12 @@ def _at_k(items: Sequence[Answered], samples: int, metric: str, seed: int) -> tu
         counts = [(sum(item.values), len(item.values)) for item in enough]
         passing = pass_at_k([c for c, _ in counts], [n for _, n in counts], k)
         votes = [
-            maj_at_k([str(r["verdict"]["pred"]) for r in item.records], item.values, k, generator)
+            maj_at_k(
+                [str(r["verdict"].get("pred") or "") for r in item.records],
+                item.values, k, generator,
+            )
             for item in enough
-        ]
+        ]  # fmt: skip
         for found, values in ((passed, passing), (voted, np.array(votes))):
             interval, method = spread_interval(values, clusters, seed=seed, resamples=RESAMPLES)
             found[str(k)] = {

@@ -16,7 +16,7 @@ import yaml
 
 from conf.errors import EvaluationError
 from eval.answers import ACCURACY, task_of
-from eval.records import Record, read_records
+from eval.records import Record, whole_records
 from eval.stored import has_tasks, read_json, stored
 
 Role = Literal["base", "tuned", "control"]
@@ -163,15 +163,9 @@ def _is_control(path: Path) -> bool:
 
 
 def _whole(path: Path) -> tuple[Record, ...]:
-    records = tuple(read_records(path))
+    records = tuple(whole_records(path))
     if not records:
         raise EvaluationError(f"{path} holds no whole record", "let the evaluation end first")
-    for record in records:
-        if "index" not in record or not isinstance(record.get("verdict"), dict):
-            raise EvaluationError(
-                f"{path}: a record has no index or no verdict, it has {', '.join(record)}",
-                "give the records of eval.run",
-            )
     return records
 
 

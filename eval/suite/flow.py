@@ -150,7 +150,7 @@ def write_results(
         "tasks": tasks,
         "cost": {
             "tokens": sum(record["tokens"] for record in everything),
-            "prompt_tokens": sum(record["prompt_tokens"] for record in everything),
+            "prompt_tokens": sum(record.get("prompt_tokens") or 0 for record in everything),
             "seconds": math.fsum(record["seconds"] for record in everything),
         },
         "versions": installed,

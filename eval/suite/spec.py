@@ -128,7 +128,7 @@ def _called(model: str) -> str:
     step = next((one for one in (path, *path.parents) if STEP.fullmatch(one.name)), None)
     if step is not None:
         run = step.absolute().parent
-        names = (run.name,)
+        names: tuple[str, ...] = (run.name,)
         if run.name in ("checkpoints", "best"):
             names = (run.parent.parent.name, run.parent.name)
         return "-".join((*names, step.name.replace("global_step_", "step")))
