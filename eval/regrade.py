@@ -157,8 +157,9 @@ def _again(
     records = whole_records(path, GRADED)
     if not records:
         raise EvaluationError(f"{path} holds no record", "evaluate it first")
-    rows = _rows(path.parent / "items.json")
-    items = [_item(record, rows) for record in records]
+    listed = read_json(path.parent / "items.json").get("items") or ()
+    rows = {item["index"]: item for item in listed}
+    items = [_item(record, _row(record, rows, path)) for record in records]
     with RecordFile(path, [record["key"] for record in records]) as file:
         stale = [{**record, "reward": {}} for record in records]  # also by the same grader, mended
         new = regraded(stale, items, reward, {"name": grader, **options})
@@ -180,21 +181,38 @@ def _population(path: Path) -> dict[str, int] | None:
     return rows if sum(rows.values()) > told.get("n", 0) else None
 
 
-def _rows(path: Path) -> dict[str, dict[str, Any]]:
-    """What graders may read of each row, by the item's id."""
-    return {item["id"]: item.get("row") or {} for item in read_json(path).get("items") or ()}
+def _row(record: Record, rows: Mapping[int, Mapping[str, Any]], path: Path) -> Mapping[str, Any]:
+    """What a grader may read of a record's row, from items.json; {} where there is none.
+
+    Items are found by their index, as ids need not be unique. A later turn, `ID#2`, has the row of
+    its first, so many indices before.
+
+    Raises:
+        EvaluationError: items.json lists other items.
+    """
+    if not rows:
+        return {}
+    index, name = record["index"], str(record["id"])
+    first, _, turn = name.rpartition("#")
+    if index not in rows and turn.isdecimal():
+        index, name = index - int(turn) + 1, first
+    if index not in rows or str(rows[index]["id"]) != name:
+        raise EvaluationError(
+            f"{path.with_name('items.json')} has no item {record['id']} of index {record['index']}",
+            "it is of other records: evaluate again, which generates only what is missing",
+        )
+    return rows[index].get("row") or {}
 
 
-def _item(record: Record, rows: Mapping[str, Mapping[str, Any]]) -> Item:
+def _item(record: Record, row: Mapping[str, Any]) -> Item:
     """The item that a record answers, as far as a grader may ask."""
-    base = str(record["id"]).partition("#")[0]
     return Item(
         index=record["index"],
         id=record["id"],
         prompt=record["prompt"],
         ground_truth=record["ground_truth"],
         data_source=record["data_source"],
-        extra_info=rows.get(record["id"]) or rows.get(base) or {},
+        extra_info=row,
         stratum=str(record.get("stratum") or ""),
     )
 
