@@ -1,9 +1,10 @@
 """`python -m eval.regrade FOLDER [task=NAME] [grader=…] [grader_options.KEY=…]`: grade again.
 
 In: an evaluation folder (of a suite, or of models on one file: `eval/` of a run), and perhaps
-another grader; without one, each task's own as it is now. Out: the same records with new verdicts,
-written whole or not at all, results.json from them, and on stdout who changed sides. Nothing is
-generated and no model is read. What a grader may read of a row comes from items.json.
+another grader for one task, or for tasks that share theirs; without one, each task's own as it is
+now. Out: the same records with new verdicts, written whole or not at all, results.json from them,
+and on stdout who changed sides. evaluation.json stays: without `grader=` the tasks' own come
+back. Nothing is generated and no model is read. What a grader may read of a row is in items.json.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ class RegradeSpec(BaseModel):
 
     folder: Text = Field(description="evaluation folder; may stand without its key")
     task: str = Field(default="", description='one task of the suite; "": all')
-    grader: str = Field(default="", description='another grader; "": the task\'s own')
+    grader: str = Field(
+        default="",
+        description='another grader, with task= where the tasks have different ones; "": the '
+        "task's own",
+    )
     grader_options: dict[str, Any] = Field(
         default={}, description="grader_options.NAME=value; in place of the task's"
     )
@@ -74,7 +79,8 @@ def regrade(spec: RegradeSpec) -> list[Change]:
 
     Raises:
         EvaluationError: no such folder, or no records in it.
-        ConfigError: no such task, or a grader is needed and not given.
+        ConfigError: no such task, a grader is needed and not given, or one is given for tasks
+            with different ones.
     """
     folder = Path(spec.folder).expanduser()
     if (folder / "evaluation.json").is_file():
@@ -94,28 +100,39 @@ def _suite(spec: RegradeSpec, folder: Path) -> list[Change]:
         raise ConfigError(
             f"no task {spec.task!r} in {folder}", f"there is: {', '.join(about['tasks'])}"
         )
+    tasks = {
+        name: Task.model_validate({**told, "path": folder / "evaluation.json"})
+        for name, told in about["tasks"].items()
+    }
+    _one_grader(spec, tasks)
     changes, pairs = [], []
-    for name, told in about["tasks"].items():
-        task = Task.model_validate({**told, "path": folder / "evaluation.json"})
+    for name, task in tasks.items():
         place = folder / "tasks" / name
         if not spec.task or spec.task == name:
             given = {"grader": spec.grader or task.grader}
             options = spec.grader_options or ({} if spec.grader else task.grader_options)
             task = task.model_copy(update={**given, "grader_options": options})
-            about["tasks"][name] = task.model_dump(mode="json", exclude={"path"})
-            judge = spec.judge or about["spec"]["judge"]
-            options = grader_options(task, judge)
+            options = grader_options(task, spec.judge or about["spec"]["judge"])
             records, change = _again(place / "records.jsonl", name, task.grader, options)
             changes.append(change)
         else:
             records = whole_records(place / "records.jsonl")
         pairs.append(Recorded(task, records, _population(place / "items.json")))
-    if spec.judge:
-        about["spec"]["judge"] = spec.judge
     old = read_json(folder / "results.json")
-    write_json(folder / "evaluation.json", about)
     write_results(folder, about["model"], pairs, about["versions"], old.get("warnings") or [])
     return changes
+
+
+def _one_grader(spec: RegradeSpec, tasks: Mapping[str, Task]) -> None:
+    """Refuse one grader, or one grader's options, for tasks that are graded by different ones."""
+    if spec.task or not (spec.grader or spec.grader_options):
+        return
+    if len({task.grader for task in tasks.values()}) > 1:
+        told = ", ".join(f"{name} by {task.grader}" for name, task in tasks.items())
+        given = f"grader={spec.grader}" if spec.grader else "grader_options"
+        raise ConfigError(
+            f"{given} for tasks of different graders: {told}", f"task={next(iter(tasks))}"
+        )
 
 
 def _file(spec: RegradeSpec, folder: Path) -> list[Change]:

@@ -130,3 +130,38 @@ def test_a_later_turn_has_the_row_of_its_first(
     evaluate_suite(spec(server.url, str(tmp_path / "talk.yaml")), io.StringIO())
     [change] = regrade(parse([str(tmp_path / "out")]))
     assert (change.n, change.gained, change.lost, change.status) == (6, 0, 0, {"correct": 6})
+
+
+def test_one_grader_is_not_put_on_tasks_of_different_ones(
+    serve: Callable[..., Any], sums: Path, spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    exact = sums.with_name("words.yaml")
+    exact.write_text(sums.read_text().replace("grader: math", "grader: exact"))
+    server = serve({f"{i}+{i}=": f"#### {2 * i}" for i in range(12)})
+    before = evaluate_suite(spec(server.url, f"{sums},{exact}"), io.StringIO())
+    assert [one["accuracy"] for one in before["tasks"].values()] == [1.0, 1.0]
+    out = tmp_path / "out"
+    files = [out / "evaluation.json", *sorted(out.glob("tasks/*/records.jsonl"))]
+    was = [file.read_bytes() for file in files]
+    for word in ("grader=ifeval", "grader_options.percent=strict"):
+        with pytest.raises(ConfigError, match="sums by math, words by exact → task=sums"):
+            regrade(parse([str(out), word]))
+    assert [file.read_bytes() for file in files] == was
+    never = tmp_path / "never.py"
+    never.write_text("def never(response, gold):\n    return 0.0\n")
+    [change] = regrade(parse([str(out), "task=words", f"grader={never}:never"]))
+    assert (change.name, change.lost) == ("words", 12)
+    assert files[0].read_bytes() == was[0]
+    assert [change.gained for change in regrade(parse([str(out)]))] == [0, 12]  # their own again
+    assert [file.read_bytes() for file in files] == was
+    assert json.loads((out / "results.json").read_text())["tasks"] == before["tasks"]
+
+
+def test_tasks_that_share_a_grader_may_have_another(
+    serve: Callable[..., Any], sums: Path, spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    other = sums.with_name("other.yaml")
+    other.write_text(sums.read_text())
+    evaluate_suite(spec(serve({}).url, f"{sums},{other}"), io.StringIO())
+    changes = regrade(parse([str(tmp_path / "out"), "grader=exact"]))
+    assert [change.name for change in changes] == ["sums", "other"]
