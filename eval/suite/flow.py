@@ -119,6 +119,12 @@ def evaluate_suite(spec: SuiteSpec, stream: TextIO = sys.stderr) -> Result:
         for one, records in zip(ready, recorded, strict=True)
     ]
     warnings = [text for one in ready for text in _left_out(one)]
+    if model.folder is None and served is not None and served.revision is None:
+        warnings.append(
+            f"{served.model} is known by what {served.base_url} calls it, not by its files: after "
+            "other weights under the same name and path give another endpoint.revision=NAME, or "
+            "their recorded answers are taken for the new ones"
+        )
     return write_results(out, _named(model), pairs, about["versions"], warnings)
 
 

@@ -77,7 +77,7 @@ def test_an_evaluation_that_did_not_end_leaves_no_older_results(tmp_path: Path) 
     task.write_text("source: {files: {test: q.jsonl}, prompt: q, answer: a}\ngrader: math\n")
     out = _folder(tmp_path / "out", "old", ["old"], old=folders.made(3, "old"))
     words = ["model=m", f"suite=[{task}]", f"out={out}", "endpoint.retries=0"]
-    words += ["endpoint.base_url=http://127.0.0.1:9/v1"]
+    words += ["endpoint.base_url=http://127.0.0.1:9/v1", "endpoint.revision=1"]
     said = io.StringIO()
     with pytest.raises(EvaluationError, match="gave no answer"):
         evaluate_suite(parse_suite(words), said)
