@@ -20,10 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from conf.atomic import write_json
 from conf.errors import ConfigError, EvaluationError, boundary
+from eval.comparison.two import compare_two
 from eval.items import Item
 from eval.records import Record, RecordFile, whole_records
 from eval.responses import regraded
-from eval.score import compare, summarise
+from eval.score import summarise
 from eval.spec import RESERVED, Text, checked, help_text, read_words
 from eval.stored import read_json
 from eval.suite.flow import Recorded, grader_options, write_results
@@ -161,7 +162,7 @@ def _file(spec: RegradeSpec, folder: Path) -> list[Change]:
     if "verdict" in old:
         base, tuned = old["verdict"]["base"], old["verdict"]["tuned"]
         pair = [whole_records(folder / f"records-{label}.jsonl") for label in (base, tuned)]
-        old["verdict"] = compare(base, pair[0], tuned, pair[1])
+        old["verdict"] = compare_two(base, pair[0], tuned, pair[1])
     write_json(folder / "results.json", old)
     return changes
 

@@ -101,7 +101,12 @@ def pair_task(
         "broken": len(asked[0] & asked[1]) - len(pairs),
         "changed": len(pairs) - len(same),
     }
-    if not same or left_out["changed"] > MOST_CHANGED * len(pairs):
+    if not pairs:
+        raise EvaluationError(
+            f"{task}: {base.label} and {other.label} have no judged item in common",
+            "evaluate both on the same data, n and seed; python -m rewards.check tries the grader",
+        )
+    if left_out["changed"] > MOST_CHANGED * len(pairs):
         raise EvaluationError(
             f"{task}: {base.label} and {other.label} were not asked the same: of {len(pairs)} "
             f"items that both judged, {left_out['changed']} have another gold answer",
