@@ -7,12 +7,15 @@ another package or reaches the user is a `TemperError`. Nothing here logs or ret
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_UNREAD = 141  # 128 + SIGPIPE
 EXIT_TERMINATED = 143  # 128 + SIGTERM
 
 
@@ -109,10 +112,12 @@ def boundary(*, debug: bool = False) -> Iterator[None]:
         debug: print the traceback too (the entry points' `--debug`).
 
     Raises:
-        SystemExit: with the error's `exit_code`, 130 after Ctrl-C, 1 for what nobody attributed.
+        SystemExit: with the error's `exit_code`, 130 after Ctrl-C, 141 where nobody reads what is
+            printed any more (`… | head`), 1 for what nobody attributed.
     """
     try:
         yield
+        sys.stdout.flush()  # what nobody reads is found here, not while the interpreter ends
     except TemperError as error:
         if debug:
             traceback.print_exc()
@@ -122,6 +127,8 @@ def boundary(*, debug: bool = False) -> Iterator[None]:
         print("interrupted", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            raise SystemExit(EXIT_UNREAD) from None
         traceback.print_exc()
         print(
             f"error: unexpected {type(error).__name__}: {error} → this is a defect of temper; "
@@ -129,3 +136,17 @@ def boundary(*, debug: bool = False) -> Iterator[None]:
             file=sys.stderr,
         )
         raise SystemExit(1) from error
+
+
+def _unread() -> bool:
+    """Whether the reader of standard output is gone; what waits to be printed is given up then."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):  # no file: a test's, or closed
+        return False
+    asked = select.poll()
+    asked.register(output, 0)
+    if not any(event & select.POLLERR for _, event in asked.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # for what is flushed at exit
+    return True

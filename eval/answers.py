@@ -8,9 +8,9 @@ here estimates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -58,6 +58,17 @@ class Answered:
 def task_of(record: Record) -> str:
     """The task a record belongs to: its own word, else its data source."""
     return str(record.get("task") or record.get("data_source") or "task")
+
+
+def naming(*sides: Iterable[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], str | int]:
+    """What names an item in all of these records: its id where ids are unique, else its row."""
+    for side in sides:
+        rows: dict[Any, int] = {}
+        for record in side:
+            name, row = record.get("id"), record["index"]
+            if name is None or rows.setdefault(name, row) != row:
+                return lambda record: int(record["index"])
+    return lambda record: str(record["id"])
 
 
 def status_of(record: Record) -> str:

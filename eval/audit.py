@@ -145,7 +145,8 @@ def line(task: str, found: Mapping[str, Any]) -> str:
     return f"{text}. The other's number {holds} our interval."
 
 
-def _run(evaluation: Evaluation, options: Mapping[str, Any]) -> Json:
+def _run(evaluation: Evaluation, options: Mapping[str, Any], out: Path) -> None:
+    """Audit task by task; the file has each one before the terminal, which may be closed."""
     tasks = dict(evaluation.tasks)
     if "task" in options:
         if options["task"] not in tasks:
@@ -173,8 +174,10 @@ def _run(evaluation: Evaluation, options: Mapping[str, Any]) -> Json:
             deadline=float(options.get("deadline", 30)),
             examples=int(options.get("examples", 3)),
         )
+        write_json(out, {"schema": 1, "tasks": found})
         print(f"{line(task, found[task])}\n{text}\n")
-    return found
+    if not found:
+        write_json(out, {"schema": 1, "tasks": found})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -191,10 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not str(options.get(key, 0)).replace(".", "", 1).isdecimal():
                 raise ConfigError(f"{key}={options[key]!r}, need a number", USAGE)
         evaluation = read_evaluation(Path(paths[0]))
-        found = _run(evaluation, options)
         folder = evaluation.source if evaluation.source.is_dir() else evaluation.source.parent
         out = Path(options.get("out", str(folder / "audit.json")))
-        write_json(out, {"schema": 1, "tasks": found})
+        _run(evaluation, options, out)
         print(f"written: {out}")
 
 

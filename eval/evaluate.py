@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from conf.atomic import write_json
+from eval.comparison.two import compare_two
 from eval.generation.backend import Plan, Sampling
 from eval.generation.render import resolve_model
 from eval.items import choose, left, listed, read_items
 from eval.records import Record, model_fingerprint
 from eval.responses import Job, Pending, complete
-from eval.score import Result, compare, summarise
+from eval.score import Result, summarise
 from eval.spec import EvalSpec
 from rewards.registry import load_correctness
 
@@ -96,7 +97,7 @@ def evaluate(spec: EvalSpec, stream: TextIO = sys.stderr) -> Result:
     warnings = _warnings(spec, len(rows), results)
     if len(models) == 2:
         base, tuned = (model.label for model in models)
-        results["verdict"] = compare(base, records[base], tuned, records[tuned])
+        results["verdict"] = compare_two(base, records[base], tuned, records[tuned])
     results["data"] = {"path": spec.data, "rows": len(rows), "n": len(items), "seed": spec.seed}
     if left_out:
         results["data"]["left_out"] = left_out

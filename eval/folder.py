@@ -1,24 +1,22 @@
 """An evaluation as its files tell it: the records of each task, and the numbers beside them.
 
 In: an evaluation folder (`evaluation.json`, `results.json`, `tasks/<task>/records.jsonl`), a single
-records file, or a folder of `records-<label>.jsonl`. Out: an `Evaluation`. Records that lack task,
+records file, or a folder of `records-<label>.jsonl`. Out: an `Evaluation`, of the tasks that
+`eval.stored` says are its own. Records that lack task,
 sample, stratum or extra (a single task's) are read as sample 0 of the task `data_source`. Computes
 no accuracy: where results.json has none for a task, `results` lacks it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from conf.errors import EvaluationError
-from eval.records import Record, read_records
+from eval.records import Record, whole_records
 from eval.score import summarise
-
-Json = dict[str, Any]
+from eval.stored import Json, has_tasks, stored
 
 
 @dataclass(frozen=True)
@@ -49,23 +47,6 @@ class Evaluation:
         return [record for records in self.tasks.values() for record in records]
 
 
-def read_json(file: Path) -> Json:
-    """A JSON object, {} where there is no such file.
-
-    Raises:
-        EvaluationError: it is no JSON object.
-    """
-    if not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EvaluationError(f"{file} cannot be read: {error}", "evaluate again") from error
-    if not isinstance(found, dict):
-        raise EvaluationError(f"{file} holds {type(found).__name__}, need an object", "write again")
-    return found
-
-
 def read_evaluation(path: Path) -> Evaluation:
     """Read an evaluation.
 
@@ -74,25 +55,23 @@ def read_evaluation(path: Path) -> Evaluation:
     """
     if path.is_file():
         return _from_records([path], path)
-    files = sorted(path.glob("tasks/*/records.jsonl"))
-    if files:
-        info, whole = read_json(path / "evaluation.json"), read_json(path / "results.json")
-        tasks = {file.parent.name: complete(read_records(file)) for file in files}
+    if has_tasks(path):
+        found = stored(path)
+        tasks = {name: complete(whole_records(file)) for name, file in found.files.items()}
         tasks = {name: records for name, records in tasks.items() if records}
         if not tasks:
             raise EvaluationError(f"{path} holds no record", "run the evaluation again")
-        model = whole.get("model") if isinstance(whole.get("model"), dict) else {}
         first = next(iter(tasks.values()))[0]
-        label = str((model or {}).get("label") or first.get("label") or path.name)
-        results = whole.get("tasks")
+        label = str(found.model.get("label") or first.get("label") or path.name)
+        results = found.results.get("tasks")
         return Evaluation(
             source=path,
             label=label,
-            name=str((model or {}).get("name") or info.get("model") or label),
+            name=str(found.model.get("name") or found.about.get("model") or label),
             tasks=tasks,
             results=_results(label, tasks, results if isinstance(results, dict) else {}),
-            info=info,
-            whole=whole,
+            info=found.about,
+            whole=found.results,
         )
     named = sorted(path.glob("records*.jsonl"))
     if len(named) == 1:
@@ -108,7 +87,7 @@ def read_evaluation(path: Path) -> Evaluation:
 def _from_records(files: list[Path], source: Path) -> Evaluation:
     tasks: dict[str, list[Record]] = {}
     for file in files:
-        for record in complete(read_records(file)):
+        for record in complete(whole_records(file)):
             tasks.setdefault(record["task"], []).append(record)
     if not tasks:
         raise EvaluationError(f"{source} holds no record", "give a records file of an evaluation")

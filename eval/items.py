@@ -34,7 +34,8 @@ class Item:
 
     Attributes:
         index: row number in the file; what pairs two models' answers.
-        id: `extra_info.id`, else `extra_info.index`, else the row number, as a string.
+        id: `extra_info.id`, else `extra_info.index`, else the row number, as a string; files of
+            several sources may have one twice.
         prompt: the chat up to the model's turn, [{role, content}, …].
         ground_truth: the gold answer, as the grader wants it.
         data_source: the row's source, which a grader may read.
@@ -107,10 +108,9 @@ def _item(index: int, row: Mapping[str, Any], path: Path, strata: str) -> Item:
         raise DataError(f"{path} row {index}: no reward_model.ground_truth", "prepare it again")
     raw = row["extra_info"] if isinstance(row.get("extra_info"), dict) else {}
     extra = row_fields(raw)
-    named = [extra[key] for key in ("id", "index") if extra.get(key) is not None]
     return Item(
         index=index,
-        id=str(named[0] if named else index),
+        id=item_id(extra, index),
         prompt=[{"role": turn["role"], "content": turn["content"]} for turn in prompt],
         ground_truth=reward_model["ground_truth"],
         data_source=str(row["data_source"]),
@@ -118,6 +118,12 @@ def _item(index: int, row: Mapping[str, Any], path: Path, strata: str) -> Item:
         stratum=_stratum({**row, "extra_info": {**raw, **extra}}, strata, path),
         extra={name: extra[name] for name in BREAKDOWNS if isinstance(extra.get(name), _PLAIN)},
     )
+
+
+def item_id(extra: Mapping[str, Any], row: int) -> str:
+    """`id` of a row's extra_info, else its `index`, else the row number; need not be unique."""
+    named = [extra[key] for key in ("id", "index") if extra.get(key) not in (None, "")]
+    return str(named[0] if named else row)
 
 
 def _stratum(row: Mapping[str, Any], strata: str, path: Path) -> str:

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from conf.atomic import write_text, writing
 from conf.errors import EvaluationError
@@ -31,6 +31,13 @@ FINGERPRINTED = (
     "*.safetensors",
     "*.bin",
 )  # what decides a response; nothing else in a folder does
+FIELDS: Final = (  # kinds of value, how a message calls them, and which fields have them
+    ((int,), "a whole number", ("index", "tokens")),
+    ((int, float), "a number", ("seconds",)),
+    ((str,), "a text", ("response", "finish_reason", "verdict.status")),
+    ((int, type(None)), "a whole number", ("sample",)),
+    ((int, float, type(None)), "a number or null", ("verdict.acc",)),
+)
 
 
 def model_fingerprint(folder: Path) -> str:
@@ -64,6 +71,43 @@ def read_records(path: Path) -> list[Record]:
         EvaluationError: a line that is not the last is no JSON object.
     """
     return _parse(path, path.read_bytes())[0] if path.is_file() else []
+
+
+def whole_records(path: Path, also: Collection[str] = ()) -> list[Record]:
+    """The records of a file, each with what every number and page is made of.
+
+    Args:
+        path: the file.
+        also: further fields that the reader cannot do without, of whatever kind.
+
+    Raises:
+        EvaluationError: a record lacks a field, or has another kind of value there.
+    """
+    found = read_records(path)
+    for number, record in enumerate(found, start=1):
+        if problem := _problem(record, also):
+            raise EvaluationError(
+                f"{path} line {number}: {problem}",
+                "give the records of eval.run; a line that was damaged may be deleted",
+            )
+    return found
+
+
+def _problem(record: Record, also: Collection[str]) -> str:
+    """What is wrong with a record; "" for nothing."""
+    verdict = record.get("verdict")
+    for kinds, told, names in FIELDS:
+        for name in names:
+            outer, _, inner = name.rpartition(".")
+            within = verdict if outer else record
+            if not isinstance(within, dict):
+                return f"{outer} is {within!r:.40}, need an object with its status"
+            value = within.get(inner)
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                got = f"is {value!r:.40}" if inner in within else "is missing"
+                return f"{name} {got}, need {told}"
+    missing = [name for name in also if name not in record]
+    return f"{', '.join(missing)} is missing; it has {', '.join(record)}" if missing else ""
 
 
 def _parse(path: Path, content: bytes) -> tuple[list[Record], int]:

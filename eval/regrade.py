@@ -1,34 +1,37 @@
 """`python -m eval.regrade FOLDER [task=NAME] [grader=…] [grader_options.KEY=…]`: grade again.
 
 In: an evaluation folder (of a suite, or of models on one file: `eval/` of a run), and perhaps
-another grader; without one, each task's own as it is now. Out: the same records with new verdicts,
-written whole or not at all, results.json from them, and on stdout who changed sides. Nothing is
-generated and no model is read. What a grader may read of a row comes from items.json.
+another grader for one task, or for tasks that share theirs; without one, each task's own as it is
+now. Out: the same records with new verdicts, written whole or not at all, results.json from them,
+and on stdout who changed sides. evaluation.json stays: without `grader=` the tasks' own come
+back. Nothing is generated and no model is read. What a grader may read of a row is in items.json.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from conf.atomic import write_json
 from conf.errors import ConfigError, EvaluationError, boundary
+from eval.comparison.two import compare_two
 from eval.items import Item
-from eval.records import Record, RecordFile, read_records
+from eval.records import Record, RecordFile, whole_records
 from eval.responses import regraded
-from eval.score import compare, summarise
+from eval.score import summarise
 from eval.spec import RESERVED, Text, checked, help_text, read_words
+from eval.stored import read_json
 from eval.suite.flow import Recorded, grader_options, write_results
 from eval.suite.task import Task
 from rewards.registry import load_correctness
 
+GRADED: Final = ("key", "id", "prompt", "ground_truth", "data_source")  # what a grader may ask
 USAGE = "usage: python -m eval.regrade FOLDER [key=value …] [--debug]"
 
 
@@ -39,7 +42,11 @@ class RegradeSpec(BaseModel):
 
     folder: Text = Field(description="evaluation folder; may stand without its key")
     task: str = Field(default="", description='one task of the suite; "": all')
-    grader: str = Field(default="", description='another grader; "": the task\'s own')
+    grader: str = Field(
+        default="",
+        description='another grader, with task= where the tasks have different ones; "": the '
+        "task's own",
+    )
     grader_options: dict[str, Any] = Field(
         default={}, description="grader_options.NAME=value; in place of the task's"
     )
@@ -73,7 +80,8 @@ def regrade(spec: RegradeSpec) -> list[Change]:
 
     Raises:
         EvaluationError: no such folder, or no records in it.
-        ConfigError: no such task, or a grader is needed and not given.
+        ConfigError: no such task, a grader is needed and not given, or one is given for tasks
+            with different ones.
     """
     folder = Path(spec.folder).expanduser()
     if (folder / "evaluation.json").is_file():
@@ -84,58 +92,77 @@ def regrade(spec: RegradeSpec) -> list[Change]:
 
 
 def _suite(spec: RegradeSpec, folder: Path) -> list[Change]:
-    about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    about = read_json(folder / "evaluation.json")
+    if not isinstance(about.get("tasks"), dict):
+        raise EvaluationError(
+            f"{folder}/evaluation.json names no tasks", "evaluate again: what is recorded is kept"
+        )
     if spec.task and spec.task not in about["tasks"]:
         raise ConfigError(
             f"no task {spec.task!r} in {folder}", f"there is: {', '.join(about['tasks'])}"
         )
+    tasks = {
+        name: Task.model_validate({**told, "path": folder / "evaluation.json"})
+        for name, told in about["tasks"].items()
+    }
+    _one_grader(spec, tasks)
     changes, pairs = [], []
-    for name, told in about["tasks"].items():
-        task = Task.model_validate({**told, "path": folder / "evaluation.json"})
+    for name, task in tasks.items():
         place = folder / "tasks" / name
         if not spec.task or spec.task == name:
             given = {"grader": spec.grader or task.grader}
             options = spec.grader_options or ({} if spec.grader else task.grader_options)
             task = task.model_copy(update={**given, "grader_options": options})
-            about["tasks"][name] = task.model_dump(mode="json", exclude={"path"})
-            judge = spec.judge or about["spec"]["judge"]
-            options = grader_options(task, judge)
+            options = grader_options(task, spec.judge or about["spec"]["judge"])
             records, change = _again(place / "records.jsonl", name, task.grader, options)
             changes.append(change)
         else:
-            records = read_records(place / "records.jsonl")
+            records = whole_records(place / "records.jsonl")
         pairs.append(Recorded(task, records, _population(place / "items.json")))
-    if spec.judge:
-        about["spec"]["judge"] = spec.judge
-    old = (
-        json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        if (folder / "results.json").is_file()
-        else {}
-    )
-    write_json(folder / "evaluation.json", about)
+    old = read_json(folder / "results.json")
     write_results(folder, about["model"], pairs, about["versions"], old.get("warnings") or [])
     return changes
 
 
+def _one_grader(spec: RegradeSpec, tasks: Mapping[str, Task]) -> None:
+    """Refuse one grader, or one grader's options, for tasks that are graded by different ones."""
+    if spec.task or not (spec.grader or spec.grader_options):
+        return
+    if len({task.grader for task in tasks.values()}) > 1:
+        told = ", ".join(f"{name} by {task.grader}" for name, task in tasks.items())
+        given = f"grader={spec.grader}" if spec.grader else "grader_options"
+        raise ConfigError(
+            f"{given} for tasks of different graders: {told}", f"task={next(iter(tasks))}"
+        )
+
+
 def _file(spec: RegradeSpec, folder: Path) -> list[Change]:
     """Models on one file of rows: the form of a run's `eval/`."""
-    old = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    old = read_json(folder / "results.json")
+    labels = [name for name in old if name not in RESERVED]
+    if not labels:
+        raise EvaluationError(
+            f"{folder} has records and no results.json that names their models",
+            "let the evaluation end first: the same python -m eval.run command goes on from there",
+        )
     changes = []
-    for label in [name for name in old if name not in RESERVED]:
+    for label in labels:
         path = folder / f"records-{label}.jsonl"
-        first = next(iter(read_records(path)), None)
+        first = next(iter(whole_records(path)), None)
         if first is None:
             raise EvaluationError(f"{path} holds no record", "evaluate it first")
-        given = dict(first["reward"])
-        name = given.pop("name")
+        given = dict(first.get("reward") or {})
+        name = spec.grader or given.pop("name", "")
+        if not name:
+            raise ConfigError(f"{path} does not say who graded it", "grader=NAME")
         options = spec.grader_options or ({} if spec.grader else given)
-        records, change = _again(path, label, spec.grader or name, options)
+        records, change = _again(path, label, name, options)
         changes.append(change)
         old[label] = summarise(label, old[label]["model"], old[label]["fingerprint"], records)
     if "verdict" in old:
         base, tuned = old["verdict"]["base"], old["verdict"]["tuned"]
-        pair = [read_records(folder / f"records-{label}.jsonl") for label in (base, tuned)]
-        old["verdict"] = compare(base, pair[0], tuned, pair[1])
+        pair = [whole_records(folder / f"records-{label}.jsonl") for label in (base, tuned)]
+        old["verdict"] = compare_two(base, pair[0], tuned, pair[1])
     write_json(folder / "results.json", old)
     return changes
 
@@ -145,11 +172,12 @@ def _again(
 ) -> tuple[list[Record], Change]:
     """The records of one file under a grader, all of them judged anew."""
     reward = load_correctness(grader, options)
-    records = read_records(path)
+    records = whole_records(path, GRADED)
     if not records:
         raise EvaluationError(f"{path} holds no record", "evaluate it first")
-    rows = _rows(path.parent / "items.json")
-    items = [_item(record, rows) for record in records]
+    listed = read_json(path.parent / "items.json").get("items") or ()
+    rows = {item["index"]: item for item in listed}
+    items = [_item(record, _row(record, rows, path)) for record in records]
     with RecordFile(path, [record["key"] for record in records]) as file:
         stale = [{**record, "reward": {}} for record in records]  # also by the same grader, mended
         new = regraded(stale, items, reward, {"name": grader, **options})
@@ -166,31 +194,43 @@ def _again(
 
 def _population(path: Path) -> dict[str, int] | None:
     """Rows of each stratum when only some were asked, from items.json."""
-    if not path.is_file():
-        return None
-    told = json.loads(path.read_text(encoding="utf-8"))
+    told = read_json(path)
     rows: dict[str, int] = told.get("population") or {}
-    return rows if sum(rows.values()) > told["n"] else None
+    return rows if sum(rows.values()) > told.get("n", 0) else None
 
 
-def _rows(path: Path) -> dict[str, dict[str, Any]]:
-    """What graders may read of each row, by the item's id."""
-    if not path.is_file():
+def _row(record: Record, rows: Mapping[int, Mapping[str, Any]], path: Path) -> Mapping[str, Any]:
+    """What a grader may read of a record's row, from items.json; {} where there is none.
+
+    Items are found by their index, as ids need not be unique. A later turn, `ID#2`, has the row of
+    its first, so many indices before.
+
+    Raises:
+        EvaluationError: items.json lists other items.
+    """
+    if not rows:
         return {}
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return {item["id"]: item.get("row") or {} for item in told["items"]}
+    index, name = record["index"], str(record["id"])
+    first, _, turn = name.rpartition("#")
+    if index not in rows and turn.isdecimal():
+        index, name = index - int(turn) + 1, first
+    if index not in rows or str(rows[index]["id"]) != name:
+        raise EvaluationError(
+            f"{path.with_name('items.json')} has no item {record['id']} of index {record['index']}",
+            "it is of other records: evaluate again, which generates only what is missing",
+        )
+    return rows[index].get("row") or {}
 
 
-def _item(record: Record, rows: Mapping[str, Mapping[str, Any]]) -> Item:
+def _item(record: Record, row: Mapping[str, Any]) -> Item:
     """The item that a record answers, as far as a grader may ask."""
-    base = str(record["id"]).partition("#")[0]
     return Item(
         index=record["index"],
         id=record["id"],
         prompt=record["prompt"],
         ground_truth=record["ground_truth"],
         data_source=record["data_source"],
-        extra_info=rows.get(record["id"]) or rows.get(base) or {},
+        extra_info=row,
         stratum=str(record.get("stratum") or ""),
     )
 

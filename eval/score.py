@@ -1,8 +1,9 @@
-"""From records to results: grading, one model's accuracy, and the verdict on two.
+"""From records to results: grading, and one model's accuracy.
 
 In: records, which hold the responses. Out: plain dictionaries for results.json. Grading is that of
 `rewards`; a verdict that failed (`verifier_error`, `gold_error`) says nothing of the model, so it
-is left out of the accuracy and counted, never a 0. Nothing here generates or writes.
+is left out of the accuracy and counted, never a 0. Two models are `comparison.two`'s. Nothing here
+generates or writes.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ from eval.answers import (
 )
 from eval.items import Item
 from eval.records import Record
-from eval.statistics import paired
-from eval.statistics.intervals import ALPHA, POWER, Paired, minimum_detectable_effect, wilson
+from eval.statistics.intervals import POWER, minimum_detectable_effect
 from eval.statistics.mean import proportion
 from eval.statistics.samples import RESAMPLES, maj_at_k, pass_at_k, spread_interval
 from rewards.registry import Reward
@@ -85,7 +85,7 @@ def summarise(
     """
     items = answered(records, metric)
     if not items:
-        why = records[0]["verdict"]["detail"] if records else "no records"
+        why = records[0]["verdict"].get("detail") if records else "no records"
         raise EvaluationError(
             f"{label}: the grader failed on all {len(records)} responses: {why}",
             "try it alone: python -m rewards.check",
@@ -147,9 +147,12 @@ def _at_k(items: Sequence[Answered], samples: int, metric: str, seed: int) -> tu
         counts = [(sum(item.values), len(item.values)) for item in enough]
         passing = pass_at_k([c for c, _ in counts], [n for _, n in counts], k)
         votes = [
-            maj_at_k([str(r["verdict"]["pred"]) for r in item.records], item.values, k, generator)
+            maj_at_k(
+                [str(r["verdict"].get("pred") or "") for r in item.records],
+                item.values, k, generator,
+            )
             for item in enough
-        ]
+        ]  # fmt: skip
         for found, values in ((passed, passing), (voted, np.array(votes))):
             interval, method = spread_interval(values, clusters, seed=seed, resamples=RESAMPLES)
             found[str(k)] = {
@@ -208,67 +211,3 @@ def _warnings(items: Sequence[Answered], broken: int, samples: int) -> list[str]
     if fewer:
         found.append(f"{fewer} items have fewer than {samples} judged samples")
     return found
-
-
-def compare(
-    base_label: str, base: Sequence[Record], tuned_label: str, tuned: Sequence[Record]
-) -> Result:
-    """The verdict on two models, paired by row over the items that were judged for both.
-
-    `improved` or `regressed` when the test rejects at 5% (exact McNemar; with clusters or several
-    samples the sign-flip test of `statistics.paired`), else `no detectable change`, with the
-    difference that would have been seen with 80% power at this discordance. With several samples
-    an item counts as right in the table when most of its samples are.
-
-    Raises:
-        EvaluationError: no item was judged for both.
-    """
-    by_row = {item.first["index"]: item for item in answered(base)}
-    pairs = [
-        (by_row[item.first["index"]], item)
-        for item in answered(tuned)
-        if item.first["index"] in by_row
-    ]
-    if not pairs:
-        raise EvaluationError(
-            f"{base_label} and {tuned_label} have no judged item in common",
-            "python -m rewards.check",
-        )
-    left, right = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    draws = sum(min(len(a.values), len(b.values)) for a, b in pairs)
-    change = paired.compare_items(
-        shares(left), shares(right), clusters_of(left), draws=draws, resamples=0
-    )
-    cells = Counter((a.share > 0.5, b.share > 0.5) for a, b in pairs)
-    table = change.table or Paired(
-        both_right=cells[True, True],
-        only_base=cells[True, False],
-        only_tuned=cells[False, True],
-        both_wrong=cells[False, False],
-    )
-    overlap = wilson(table.both_right + table.only_base, table.n).overlaps(
-        wilson(table.both_right + table.only_tuned, table.n)
-    )
-    detectable = change.detectable()
-    return {
-        "verdict": change.word(),
-        "line": f"{paired.line(change)}, {table.only_tuned} gained, {table.only_base} lost; "
-        f"the two 95% intervals {'overlap' if overlap else 'do not overlap'}",
-        "base": base_label,
-        "tuned": tuned_label,
-        "n": table.n,
-        "both_right": table.both_right,
-        "only_base": table.only_base,
-        "only_tuned": table.only_tuned,
-        "both_wrong": table.both_wrong,
-        "discordant": table.discordant,
-        "p_value": change.p_value,
-        "test": change.test,
-        "alpha": ALPHA,
-        "difference": change.difference,
-        "difference_ci95": [change.interval.low, change.interval.high],
-        "difference_method": change.interval_method,
-        "detectable": detectable if math.isfinite(detectable) else None,
-        "power": POWER,
-        "intervals_overlap": overlap,
-    }

@@ -1,23 +1,23 @@
 """What is compared: models with their records, from evaluation folders, records files and runs.
 
 In: paths as the user gave them. Out: `Compared` models, each with its records by task, under labels
-that differ. It reads records.jsonl, results.json and items.json, checks nothing of their statistics
-and writes nothing.
+that differ. It reads records.jsonl, evaluation.json, results.json and items.json, checks nothing of
+their statistics and writes nothing.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import yaml
 
 from conf.errors import EvaluationError
 from eval.answers import ACCURACY, task_of
-from eval.records import Record, read_records
+from eval.records import Record, whole_records
+from eval.stored import has_tasks, read_json, stored
 
 Role = Literal["base", "tuned", "control"]
 NEAR: Final = 7  # folders above a model's files or records in which its run is looked for
@@ -30,7 +30,7 @@ class TaskRecords:
 
     Attributes:
         records: as recorded, in file order.
-        metric: of results.json; `accuracy` where it names none.
+        metric: of the task; `accuracy` where its evaluation names none.
         population: rows of each stratum in the whole set, where items.json says so.
     """
 
@@ -87,7 +87,7 @@ def read_models(path: Path) -> list[Compared]:
         return [_from_file(path)]
     if not path.is_dir():
         raise EvaluationError(f"no such file or folder: {path}", FIX)
-    if any(path.glob("tasks/*/records.jsonl")):
+    if has_tasks(path):
         return [_from_folder(path)]
     for folder in (path, path / "eval"):
         files = [p for p in sorted(folder.glob("records-*.jsonl")) if ".old-" not in p.name]
@@ -101,30 +101,25 @@ def read_models(path: Path) -> list[Compared]:
 
 def _base_first(folder: Path, files: list[Path]) -> list[Path]:
     """The files in the order of the folder's own verdict; by name without one, `before` first."""
-    verdict = _json(folder / "results.json").get("verdict")
+    verdict = read_json(folder / "results.json").get("verdict")
     tuned = verdict.get("tuned") if isinstance(verdict, dict) else "after"
     return sorted(files, key=lambda file: file.stem == f"records-{tuned}")
 
 
 def _from_folder(folder: Path) -> Compared:
     """An evaluation folder: a model on a suite."""
-    results = _json(folder / "results.json")
-    model = results.get("model")
-    model = model if isinstance(model, dict) else {}
-    about = results.get("tasks")
-    about = about if isinstance(about, dict) else {}
+    found = stored(folder)
     tasks = {}
-    for path in sorted(folder.glob("tasks/*/records.jsonl")):
-        name = path.parent.name
-        metric = (about.get(name) or {}).get("metric") or ACCURACY
-        population = _json(path.parent / "items.json").get("population")
-        tasks[name] = TaskRecords(_whole(path), str(metric), population)
-    label = model.get("label") or next(iter(tasks.values())).records[0].get("label")
-    name = str(model.get("name") or folder.name)
+    for name, path in found.files.items():
+        metric = str(found.told(name, "metric") or ACCURACY)
+        population = read_json(path.parent / "items.json").get("population")
+        tasks[name] = TaskRecords(_whole(path), metric, population)
+    label = found.model.get("label") or next(iter(tasks.values())).records[0].get("label")
+    name = str(found.model.get("name") or folder.name)
     return Compared(
         label=str(label or folder.name),
         name=name,
-        fingerprint=str(model.get("fingerprint") or ""),
+        fingerprint=str(found.model.get("fingerprint") or ""),
         source=folder,
         tasks=tasks,
         role="control" if _is_control(folder) or _is_control(Path(name)) else "tuned",
@@ -138,7 +133,7 @@ def _from_file(path: Path) -> Compared:
     for record in records:
         groups.setdefault(task_of(record), []).append(record)
     label = str(records[0].get("label") or path.stem.removeprefix("records-"))
-    results = _json(path.parent / "results.json")
+    results = read_json(path.parent / "results.json")
     about = results.get(label)
     about = about if isinstance(about, dict) else {}
     verdict = results.get("verdict")
@@ -168,27 +163,10 @@ def _is_control(path: Path) -> bool:
 
 
 def _whole(path: Path) -> tuple[Record, ...]:
-    records = tuple(read_records(path))
+    records = tuple(whole_records(path))
     if not records:
         raise EvaluationError(f"{path} holds no whole record", "let the evaluation end first")
-    for record in records:
-        if "index" not in record or not isinstance(record.get("verdict"), dict):
-            raise EvaluationError(
-                f"{path}: a record has no index or no verdict, it has {', '.join(record)}",
-                "give the records of eval.run",
-            )
     return records
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EvaluationError(f"{path} is no JSON: {error}", "evaluate again") from error
-    return loaded if isinstance(loaded, dict) else {}
 
 
 def _labelled(models: Sequence[Compared]) -> list[Compared]:

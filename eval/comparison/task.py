@@ -17,9 +17,16 @@ from typing import Any, Final
 import numpy as np
 
 from conf.errors import EvaluationError
-from eval.answers import Answered, answered, clusters_of, shares, strata_of, weights_of
+from eval.answers import (
+    Answered,
+    answered,
+    clusters_of,
+    naming,
+    shares,
+    strata_of,
+    weights_of,
+)
 from eval.comparison.read import Compared
-from eval.records import Record
 from eval.score import FEW_ITEMS
 from eval.statistics import paired
 from eval.statistics.families import Corrected
@@ -83,18 +90,23 @@ def pair_task(
             "evaluate both with the same task file",
         )
     ours, theirs = (answered(side.records, side.metric) for side in (left, right))
-    key = _key(ours, theirs)
-    by_key = {key(item): item for item in ours}
-    pairs = [(by_key[key(item)], item) for item in theirs if key(item) in by_key]
+    name = naming(left.records, right.records)
+    by_name = {name(item.first): item for item in ours}
+    pairs = [(by_name[name(item.first)], item) for item in theirs if name(item.first) in by_name]
     same = [pair for pair in pairs if _gold(pair[0]) == _gold(pair[1])]
-    asked = [{key(item) for item in _all(side.records)} for side in (left, right)]
+    asked = [{name(record) for record in side.records} for side in (left, right)]
     left_out = {
         "only_base": len(asked[0] - asked[1]),
         "only_other": len(asked[1] - asked[0]),
         "broken": len(asked[0] & asked[1]) - len(pairs),
         "changed": len(pairs) - len(same),
     }
-    if not same or left_out["changed"] > MOST_CHANGED * len(pairs):
+    if not pairs:
+        raise EvaluationError(
+            f"{task}: {base.label} and {other.label} have no judged item in common",
+            "evaluate both on the same data, n and seed; python -m rewards.check tries the grader",
+        )
+    if left_out["changed"] > MOST_CHANGED * len(pairs):
         raise EvaluationError(
             f"{task}: {base.label} and {other.label} were not asked the same: of {len(pairs)} "
             f"items that both judged, {left_out['changed']} have another gold answer",
@@ -142,20 +154,6 @@ def _change(
         seed=seed,
         resamples=resamples,
     )
-
-
-def _all(records: Sequence[Record]) -> list[Answered]:
-    """Every item asked, judged or not."""
-    return [Answered((record,), (0.0,)) for record in {r["index"]: r for r in records}.values()]
-
-
-def _key(ours: Sequence[Answered], theirs: Sequence[Answered]) -> Any:
-    """What identifies an item in both: its id where ids are unique, else its row."""
-    for side in (ours, theirs):
-        ids = [item.first.get("id") for item in side]
-        if None in ids or len(set(ids)) < len(ids):
-            return lambda item: item.first["index"]
-    return lambda item: item.first["id"]
 
 
 def _gold(item: Answered) -> str:

@@ -2,9 +2,10 @@
 
 In: an `Evaluation`. Out: `DATE_TASK_ID.eval` files: a zip of `header.json`, a JSON file a sample,
 `summaries.json` and the journal's start, in the format's version 2. Several samples of an item are
-its epochs. A failed verdict is a score that is not a number, which inspect counts as unscored. The
-class of a failure goes along as the score's metadata and, where inspect has a word for it, as its
-`reason`. Needs no inspect_ai: the format is written by hand and tested with its own loader.
+its epochs; it is called by its id where ids are unique, else by its row, as files have its name. A
+failed verdict is a score that is not a number, which inspect counts as unscored. The class of a
+failure goes along as the score's metadata and, where inspect has a word for it, as its `reason`.
+Needs no inspect_ai: the format is written by hand and tested with its own loader.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from conf.atomic import writing
+from eval.answers import naming
 from eval.exporters.lm_eval import by_item, judged, value
 from eval.failures.classify import Failure
 from eval.folder import Evaluation
@@ -61,8 +63,9 @@ def export(
         stamp = when.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S+00-00")
         name = re.sub(r"[^A-Za-z0-9.-]+", "-", task)
         path = out / f"{stamp}_{name}_{header['eval']['task_id']}.eval"
+        name_of = naming(records)
         samples = [
-            _sample(evaluation, record, failure)
+            _sample(evaluation, record, failure, str(name_of(record)))
             for record, failure in zip(records, classes[task], strict=True)
         ]
         _write(path, header, samples)
@@ -103,6 +106,7 @@ def _header(evaluation: Evaluation, task: str, records: Sequence[Record], when: 
     created = when.astimezone(UTC).isoformat()
     known = ("temperature", "top_p", "top_k", "max_tokens", "seed")
     config = {key: sampling[key] for key in known if sampling.get(key) is not None}
+    name_of = naming(records)
     epochs = max(len(items) for items in by_item(records))
     model = evaluation.name.replace("\\", "/")
     identity = (evaluation.name, task, created)
@@ -120,7 +124,7 @@ def _header(evaluation: Evaluation, task: str, records: Sequence[Record], when: 
             "dataset": {
                 "name": task,
                 "samples": len(by_item(records)),
-                "sample_ids": [_id(items[0]) for items in by_item(records)],
+                "sample_ids": [str(name_of(items[0])) for items in by_item(records)],
                 "shuffled": False,
             },
             "model": model,
@@ -169,10 +173,6 @@ def _usage(records: Sequence[Mapping[str, Any]]) -> Json:
     return {"input_tokens": given, "output_tokens": made, "total_tokens": given + made}
 
 
-def _id(record: Mapping[str, Any]) -> str:
-    return str(record.get("id", record.get("index")))
-
-
 def _messages(prompt: Any, response: str, model: str) -> list[Json]:
     turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt or [])
     found: list[Json] = []
@@ -187,7 +187,7 @@ def _messages(prompt: Any, response: str, model: str) -> list[Json]:
     ]
 
 
-def _sample(evaluation: Evaluation, record: Record, failure: Failure | None) -> Json:
+def _sample(evaluation: Evaluation, record: Record, failure: Failure | None, name: str) -> Json:
     verdict = record["verdict"]
     response = str(record["response"])
     messages = _messages(record.get("prompt"), response, evaluation.name)
@@ -212,7 +212,7 @@ def _sample(evaluation: Evaluation, record: Record, failure: Failure | None) -> 
     usage = _usage([record])
     seconds = float(record.get("seconds") or 0)
     return {
-        "id": _id(record),
+        "id": name,
         "epoch": int(record.get("sample") or 0) + 1,
         "input": messages[:-1],
         "target": gold_text(record.get("ground_truth")),
@@ -220,13 +220,14 @@ def _sample(evaluation: Evaluation, record: Record, failure: Failure | None) -> 
         "output": {"model": evaluation.name, "choices": [choice], "completion": response,
                    "usage": usage, "time": seconds},
         "scores": {SCORER: score},
-        "metadata": {**(record.get("extra") or {}), "key": record.get("key")},
+        "metadata": {**(record.get("extra") or {}), "key": record.get("key"),
+                     "id": record.get("id")},
         "store": {},
         "events": [],
         "model_usage": {evaluation.name.replace("\\", "/"): usage},
         "total_time": seconds,
         "working_time": seconds,
-        "uuid": _short("sample", evaluation.name, str(record.get("key")), _id(record),
+        "uuid": _short("sample", evaluation.name, str(record.get("key")), name,
                        str(record.get("sample") or 0)),
         "attachments": {},
     }  # fmt: skip

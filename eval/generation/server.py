@@ -17,13 +17,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from conf.errors import ConfigError, EvaluationError
 from eval.generation.backend import Generation, Plan, Request
 from rewards.judge.client import Call, ServerError, post
+
+CARD: Final = ("root", "parent")  # of a model's card: the same after a restart, others with others
+CARD_S: Final = 30.0  # seconds for the list of models, which no engine has to work for
 
 
 class Endpoint(BaseModel):
@@ -37,11 +40,15 @@ class Endpoint(BaseModel):
         timeout_s: seconds for one answer, waits and retries included.
         attempt_s: seconds for one request.
         retries: requests after the first.
+        revision: which weights the name stands for, where their files are not at hand; None: what
+            the server's list of models says of them.
         render: `here`: send tokens, rendered by the model's own folder; `server`: send the chat;
             `auto`: here where the model is a folder.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True
+    )  # `revision=2` and `model=7` are texts
 
     base_url: str = Field(pattern=r"^https?://")
     model: str = Field(min_length=1)
@@ -50,6 +57,7 @@ class Endpoint(BaseModel):
     timeout_s: float = Field(default=1800.0, gt=0)
     attempt_s: float = Field(default=900.0, gt=0)
     retries: int = Field(default=5, ge=0)
+    revision: str | None = Field(default=None, min_length=1)
     render: Literal["auto", "here", "server"] = "auto"
 
     def key(self) -> str:
@@ -69,9 +77,37 @@ class Endpoint(BaseModel):
         return found
 
     def fingerprint(self) -> str:
-        """What stands for the model's hash where its files are not at hand: server and name."""
-        named = json.dumps(["endpoint", self.base_url.rstrip("/"), self.model])
-        return hashlib.sha256(named.encode()).hexdigest()
+        """What stands for the model's hash where its files are not at hand.
+
+        Server, name, and the revision; without one `root` and `parent` of the model's card in
+        `/v1/models`, in which vLLM says the path that it loaded. Not `created`, which there is the
+        time of the asking, nor `max_model_len`: a restarted server would be another model.
+
+        Raises:
+            EvaluationError: the server does not answer.
+        """
+        told = self._card() if self.revision is None else {"revision": self.revision}
+        named = ["endpoint", self.base_url.rstrip("/"), self.model, *([told] if told else [])]
+        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+    def _card(self) -> dict[str, str]:
+        """What the server says that it loaded under the model's name; {} where it says nothing."""
+        url = f"{self.base_url.rstrip('/')}/models"
+        call = Call(url, None, self.key(), min(self.attempt_s, CARD_S), self.retries)
+        try:
+            reply = post(call, time.monotonic() + min(self.timeout_s, 4 * CARD_S))
+        except ServerError as error:
+            if not error.again:
+                return {}  # it answers, and has no such list
+            raise EvaluationError(
+                f"{url} gave no answer: {error}",
+                "check endpoint.base_url, or say which model it is: endpoint.revision=NAME",
+            ) from error
+        cards = reply.get("data")
+        for card in cards if isinstance(cards, list) else ():
+            if isinstance(card, dict) and card.get("id") == self.model:
+                return {key: card[key] for key in CARD if isinstance(card.get(key), str)}
+        return {}
 
 
 def endpoint(values: Mapping[str, Any], model: str) -> Endpoint:

@@ -16,7 +16,6 @@ from markupsafe import Markup
 from conf.errors import EvaluationError
 from data_prep.inspect_math import tables
 from eval.failures.classify import TITLES, classify
-from eval.folder import read_json
 from eval.pages import page
 from eval.pages.draw import accuracies, differences, points
 from eval.pages.evaluation import STYLES, Cell, Table, Verdict, cells
@@ -34,6 +33,7 @@ from eval.pages.items import (
 )
 from eval.pages.text import duration, percent, plural
 from eval.records import read_records
+from eval.stored import read_json
 
 SCRIPTS: Final = ("eval_text.js", "eval_list.js", "eval_flips.js")
 Json = dict[str, Any]

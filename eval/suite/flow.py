@@ -4,7 +4,7 @@ In: a `SuiteSpec`. Out: `OUT/{evaluation.json, results.json, errors.json, report
 tasks/<task>/{records.jsonl, items.json}}`, and the content of results.json. Everything that can be
 wrong without a model in memory (tasks, data, graders, judge, baseline) is found first; the model is
 loaded once for all tasks, and only when a response is missing. The same command again generates
-only what is missing.
+only what is missing. The folder is the evaluation of the last command there.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from eval.records import Record, model_fingerprint
 from eval.report import write_evaluation
 from eval.responses import Job, Pending, complete
 from eval.score import Result
+from eval.stored import left_over
 from eval.suite.items import Items, task_items
 from eval.suite.preference import with_baseline
 from eval.suite.results import task_result
@@ -92,9 +93,6 @@ def evaluate_suite(spec: SuiteSpec, stream: TextIO = sys.stderr) -> Result:
         "tasks": tasks,
         "versions": versions(),
     }
-    write_json(out / "evaluation.json", about)
-    for one in ready:
-        _write_items(spec, one, out / "tasks" / one.task.name)
     with ExitStack() as stack:
         pending = [
             stack.enter_context(
@@ -102,12 +100,31 @@ def evaluate_suite(spec: SuiteSpec, stream: TextIO = sys.stderr) -> Result:
             )
             for one in ready
         ]
+        # Only now that no record of another model is left in a file of these tasks, and not at all
+        # when another process writes them: readers go by evaluation.json.
+        if any(one.file.moved_to or one.open_slots for one in pending):
+            (out / "results.json").unlink(missing_ok=True)
+        write_json(out / "evaluation.json", about)
+        for one in ready:
+            _write_items(spec, one, out / "tasks" / one.task.name)
+        if others := left_over(out, tasks):
+            stream.write(
+                f"{out}: {', '.join(others)} are of an earlier evaluation and no part of this one; "
+                "name them in suite= as well to have all in one (what is recorded is not generated "
+                "again)\n"
+            )
         recorded = complete(pending, plan)
     pairs = [
         Recorded(one.task, records, sample_of(one.found.items, one.chosen))
         for one, records in zip(ready, recorded, strict=True)
     ]
     warnings = [text for one in ready for text in _left_out(one)]
+    if model.folder is None and served is not None and served.revision is None:
+        warnings.append(
+            f"{served.model} is known by what {served.base_url} calls it, not by its files: after "
+            "other weights under the same name and path give another endpoint.revision=NAME, or "
+            "their recorded answers are taken for the new ones"
+        )
     return write_results(out, _named(model), pairs, about["versions"], warnings)
 
 
@@ -139,7 +156,7 @@ def write_results(
         "tasks": tasks,
         "cost": {
             "tokens": sum(record["tokens"] for record in everything),
-            "prompt_tokens": sum(record["prompt_tokens"] for record in everything),
+            "prompt_tokens": sum(record.get("prompt_tokens") or 0 for record in everything),
             "seconds": math.fsum(record["seconds"] for record in everything),
         },
         "versions": installed,

@@ -24,7 +24,7 @@ from data_prep.sources.convert import convert
 from data_prep.sources.declare import Declaration, declaration
 from data_prep.sources.open import open_source, raw_rows, source_files
 from data_prep.sources.program import is_program
-from eval.items import Item, read_items
+from eval.items import Item, item_id, read_items
 from eval.suite.task import FOLDER, Task
 from rewards.registry import Reward
 
@@ -235,7 +235,7 @@ def _item(task: Task, row: Mapping[str, Any], raw: Mapping[str, Any], where: str
         turns = tuple(said)
     return Item(
         index=n,
-        id=str(extra.get("id") or extra.get("index") or n),
+        id=item_id(extra, n),
         prompt=[{"role": turn["role"], "content": turn["content"]} for turn in row["prompt"]],
         ground_truth=row["reward_model"]["ground_truth"],
         data_source=str(row["data_source"]),

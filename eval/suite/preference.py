@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conf.errors import DataError
+from eval.answers import naming
 from eval.items import Item
-from eval.records import Record, read_records
+from eval.records import Record, whole_records
+from eval.stored import has_tasks, stored
 from eval.suite.task import Task
 from rewards.verdict import BROKEN
 
@@ -38,30 +40,40 @@ def with_baseline(task: Task, items: Sequence[Item], path: Path) -> list[Item]:
 
     Raises:
         DataError: no such records, or none for some item.
+        EvaluationError: the records are damaged.
     """
-    file = path / "tasks" / task.name / "records.jsonl" if path.is_dir() else path
-    records = {record["id"]: record for record in read_records(file)}
+    file: Path | None = path
+    if path.is_dir():
+        file = stored(path).files.get(task.name) if has_tasks(path) else None
+    records = [] if file is None else whole_records(file, ("id", "prompt"))
     if not records:
         raise DataError(
-            f"baseline={path}: no records of task {task.name} (looked for {file})",
+            f"baseline={path}: no records of task {task.name}",
             fix="evaluate the other model on this task first: its preference needs no judge then",
         )
+    asked = [_turns(item) for item in items]
+    name = naming(records, (turn for turns in asked for turn in turns))
+    known = {name(record): record for record in records if not record.get("sample")}
     found = []
-    for item in items:
-        turns = max(len(item.turns or ()), 1)
-        ids = [item.id, *(f"{item.id}#{turn}" for turn in range(2, turns + 1))]
-        missing = [name for name in ids if name not in records]
-        if missing:
-            raise DataError(
-                f"baseline={path} has no response to {missing[0]} of task {task.name}",
-                fix="evaluate the other model on the same items (n=, seed=)",
-            )
-        golds = tuple(
-            {"response": records[name]["response"], "prompt": records[name]["prompt"]}
-            for name in ids
-        )
-        found.append(replace(item, ground_truth=golds[0], golds=golds))
+    for item, turns in zip(items, asked, strict=True):
+        golds = []
+        for turn in turns:
+            answer = known.get(name(turn))
+            if answer is None or str(answer["id"]) != turn["id"]:
+                raise DataError(
+                    f"baseline={path} has no response to {turn['id']} of task {task.name}",
+                    fix="evaluate the other model on the same items (n=, seed=)",
+                )
+            golds.append({"response": answer["response"], "prompt": answer["prompt"]})
+        found.append(replace(item, ground_truth=golds[0], golds=tuple(golds)))
     return found
+
+
+def _turns(item: Item) -> list[dict[str, Any]]:
+    """How the records of an item's turns are called."""
+    later = range(2, len(item.turns or ()) + 1)
+    rest = [{"id": f"{item.id}#{turn}", "index": item.index + turn - 1} for turn in later]
+    return [{"id": item.id, "index": item.index}, *rest]
 
 
 def preference_result(records: Sequence[Record]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ USAGE: Final = (
     "usage: python -m eval.run model=PATH_OR_HUB 'suite=[TASK,…]' [key=value …] [--spec FILE.json] "
     "[--debug]"
 )
+STEP: Final = re.compile(r"global_step_\d+")  # a checkpoint of a run
+USUAL: Final = re.compile(r"huggingface|actor|hf|merged|final|checkpoint-\d+")  # names of no model
 OVERRIDES: Final = (  # one word for all tasks; `set.TASK.KEY=` wins
     *("temperature", "top_p", "top_k", "max_tokens", "samples", "few_shot", "format"),
 )
@@ -35,7 +37,10 @@ class SuiteSpec(EngineSpec):
         min_length=1, description="tasks: names, path/to/mine.yaml, or rows.parquet of data_prep"
     )
     out: str = Field(default="", description='folder of the evaluation; "": evaluations/LABEL')
-    label: str = Field(default="", description='name in tables; "": the last part of model')
+    label: str = Field(
+        default="",
+        description='name in tables; "": the last part of model, of a checkpoint its run and step',
+    )
     local: str | dict[str, Text] | None = Field(
         default=None,
         description="folder with the tasks' data (TASK/ in it), or local.TASK=FOLDER_OR_FILE; "
@@ -83,8 +88,7 @@ class SuiteSpec(EngineSpec):
     @property
     def name(self) -> str:
         """The label, given or made of the model's name."""
-        parts = [part for part in re.split(r"[/\\]", self.model) if part]
-        made = re.sub(r"[^A-Za-z0-9_-]+", "-", parts[-1] if parts else "model").strip("-_")
+        made = re.sub(r"[^A-Za-z0-9_-]+", "-", _called(self.model)).strip("-_")
         return self.label or made or "model"
 
     @property
@@ -112,6 +116,24 @@ class SuiteSpec(EngineSpec):
             if name not in found:
                 raise ConfigError(f"set.{name}: no such task in the suite", nearest(name, found))
         return list(found.values())
+
+
+def _called(model: str) -> str:
+    """What a model is called: the last part of its name, for a hub id or a folder of that name.
+
+    A run's checkpoint, whose folders are named alike in all runs, is `<recipe>-<run>-step<N>`;
+    another folder with a name of no model goes with the one above it.
+    """
+    path = Path(model).expanduser()
+    step = next((one for one in (path, *path.parents) if STEP.fullmatch(one.name)), None)
+    if step is not None:
+        run = step.absolute().parent
+        names: tuple[str, ...] = (run.name,)
+        if run.name in ("checkpoints", "best"):
+            names = (run.parent.parent.name, run.parent.name)
+        return "-".join((*names, step.name.replace("global_step_", "step")))
+    parts = [part for part in re.split(r"[/\\]", model) if part] or ["model"]
+    return "-".join(parts[-2 if USUAL.fullmatch(parts[-1]) else -1 :])
 
 
 def parse_suite(words: Sequence[str]) -> SuiteSpec:

@@ -16,7 +16,7 @@ from eval.training.curves import accuracy_chart
 from eval.training.data import Json, RunRecord
 
 ACCURACY_KEYS = ("accuracy", "ci95", "n")
-# The words of eval.score.compare: our state and headline.
+# The words of eval.comparison.two: our state and headline.
 WORDS = {
     "improved": ("better", "Improved"),
     "regressed": ("worse", "Regressed"),
@@ -105,7 +105,7 @@ def _points(share: float) -> str:
 
 
 def _paired(verdict: Json) -> tuple[str, str, str] | None:
-    """Word, change and remark of the paired test in results.json (eval.score.compare)."""
+    """Word, change and remark of the paired test in results.json (eval.comparison.two)."""
     word, difference = verdict.get("verdict"), verdict.get("difference")
     ci, p = verdict.get("difference_ci95"), verdict.get("p_value")
     if word not in WORDS or not isinstance(difference, float) or not isinstance(p, float):

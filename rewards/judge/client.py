@@ -1,10 +1,10 @@
-"""One POST of JSON over HTTP, with a deadline that nothing outlives, and retries that make sense.
+"""A question in JSON over HTTP, with a deadline that nothing outlives, and retries that make sense.
 
-In: a URL, a JSON object, a deadline. Out: the reply's JSON object. Waits and sizes are bounded
-whatever the server does: one that sends a byte a second, or never stops, meets the deadline or the
-size limit. Retried: no connection, time-outs, 408, 409, 425, 429 and 5xx, with growing waits and
-the server's `Retry-After`. Not retried: what asking again cannot mend. Follows no redirect, uses no
-proxy, reads no environment; a key is sent and never shown.
+In: a URL, a JSON object to post (None: a GET), a deadline. Out: the reply's JSON object. Waits and
+sizes are bounded whatever the server does: one that sends a byte a second, or never stops, meets
+the deadline or the size limit. Retried: no connection, time-outs, 408, 409, 425, 429 and 5xx, with
+growing waits and the server's `Retry-After`. Not retried: what asking again cannot mend. Follows no
+redirect, uses no proxy, reads no environment; a key is sent and never shown.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Call:
 
     Attributes:
         url: `http://` or `https://`.
-        body: the JSON object to post.
+        body: the JSON object to post; None: a GET.
         key: bearer token; "" sends none.
         attempt_s: seconds for one attempt.
         retries: attempts after the first.
     """
 
     url: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
     key: str = ""
     attempt_s: float = 60.0
     retries: int = 3
@@ -77,10 +77,14 @@ def _cut(sock: socket.socket) -> None:
 
 
 def _exchange(
-    connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
+    connection: http.client.HTTPConnection,
+    path: str,
+    body: Mapping[str, Any] | None,
+    headers: Mapping[str, str],
 ) -> tuple[http.client.HTTPResponse, bytes]:
     """Send and read; of the reply at most one byte more than is allowed."""
-    connection.request("POST", path, body, dict(headers))
+    posted = None if body is None else json.dumps(body).encode()
+    connection.request("GET" if body is None else "POST", path, posted, dict(headers))
     reply = connection.getresponse()
     return reply, reply.read(MAX_REPLY + 1)
 
@@ -108,7 +112,7 @@ def _once(call: Call, until: float) -> dict[str, Any]:
         watch = threading.Timer(max(until - time.monotonic(), 0.0), _cut, [connection.sock])
         watch.daemon = True
         watch.start()
-        reply, body = _exchange(connection, path, json.dumps(call.body).encode(), headers)
+        reply, body = _exchange(connection, path, call.body, headers)
         if time.monotonic() >= until:
             raise TimeoutError("the reply did not end in time")
     except (OSError, http.client.HTTPException) as error:  # a TimeoutError is an OSError

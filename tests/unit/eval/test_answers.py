@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from eval.answers import answered, clusters_of, task_of, value_of
-from eval.score import compare, summarise
+from eval.comparison.two import compare_two
+from eval.score import summarise
 from eval.statistics.intervals import wilson
 
 STATUS = {"+": "correct", "-": "wrong", "?": "verifier_error"}
@@ -128,10 +129,10 @@ def test_the_verdict_of_a_run_knows_clusters_and_samples() -> None:
     def both(mark: str, n: int) -> list[dict[str, Any]]:
         return [_record(i, mark, cluster=f"c{i // 10}") for i in range(n)]
 
-    found = compare("a", both("-", 60), "b", both("+", 60))
+    found = compare_two("a", both("-", 60), "b", both("+", 60))
     assert (found["test"], found["verdict"]) == ("sign-flip", "improved")
     assert found["p_value"] == pytest.approx(2 / 2**6)  # six clusters, not sixty items
-    assert compare("a", both("-", 50), "b", both("+", 50))["verdict"] == "no detectable change"
-    many = compare("a", _samples(*["+--"] * 8), "b", _samples(*["++-"] * 8))
+    assert compare_two("a", both("-", 50), "b", both("+", 50))["verdict"] == "no detectable change"
+    many = compare_two("a", _samples(*["+--"] * 8), "b", _samples(*["++-"] * 8))
     assert many["only_tuned"] == 8
     assert many["p_value"] == pytest.approx(2 / 2**8)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from conf.errors import EvaluationError
+from eval.comparison.two import compare_two
 from eval.items import Item
-from eval.score import compare, grade, summarise
+from eval.score import grade, summarise
 from eval.summary import table
 from rewards.registry import load_reward
 
@@ -47,7 +48,7 @@ def test_no_verdict_at_all_is_an_error_that_says_why() -> None:
 
 def test_the_verdict_follows_the_exact_test() -> None:
     # 2 lost and 12 gained: p = 212/16384 = 0.0129. One lost and 6 gained: p = 16/128 = 0.125.
-    found = compare(
+    found = compare_two(
         "a", _records("+" * 10 + "++" + "-" * 12), "b", _records("+" * 10 + "--" + "+" * 12)
     )
     assert found["verdict"] == "improved"
@@ -55,18 +56,18 @@ def test_the_verdict_follows_the_exact_test() -> None:
     assert (found["both_right"], found["only_base"], found["only_tuned"]) == (10, 2, 12)
     assert found["difference"] == pytest.approx(10 / 24)
     assert "could have seen" not in found["line"]
-    back = compare(
+    back = compare_two(
         "a", _records("+" * 10 + "--" + "+" * 12), "b", _records("+" * 10 + "++" + "-" * 12)
     )
     assert back["verdict"] == "regressed"
-    none = compare("a", _records("+" + "-" * 6), "b", _records("-" + "+" * 6))
+    none = compare_two("a", _records("+" + "-" * 6), "b", _records("-" + "+" * 6))
     assert none["verdict"] == "no detectable change"
     assert none["p_value"] == pytest.approx(0.125)
     assert "could have seen ≥" in none["line"]
 
 
 def test_equal_models_show_no_change_and_say_what_could_have_been_seen() -> None:
-    found = compare("a", _records("+-" * 250), "b", _records("+-" * 250))
+    found = compare_two("a", _records("+-" * 250), "b", _records("+-" * 250))
     assert (found["verdict"], found["p_value"], found["difference"]) == (
         "no detectable change", 1.0, 0.0,
     )  # fmt: skip
@@ -76,15 +77,33 @@ def test_equal_models_show_no_change_and_say_what_could_have_been_seen() -> None
 
 def test_pairs_are_made_by_row_over_items_judged_for_both() -> None:
     base, tuned = _records("+-?+"), list(reversed(_records("++++")))
-    found = compare("a", base, "b", tuned[:-1])  # row 0 is missing, row 2 broken
+    found = compare_two("a", base, "b", tuned[:-1])  # row 0 is missing, row 2 broken
     assert (found["n"], found["both_right"], found["only_tuned"]) == (2, 1, 1)
     assert found["detectable"] is None  # two items can show nothing
     with pytest.raises(EvaluationError, match="in common"):
-        compare("a", _records("??"), "b", _records("++"))
+        compare_two("a", _records("??"), "b", _records("++"))
+
+
+def test_the_same_ids_are_the_same_items_wherever_they_stand() -> None:
+    base = [{**record, "id": f"q{record['index']}"} for record in _records("+" * 20 + "-" * 20)]
+    tuned = [{**record, "index": 39 - record["index"]} for record in base]  # another order
+    assert (compare_two("a", base, "b", tuned)["discordant"], len(tuned)) == (0, 40)
+
+
+def test_other_gold_answers_are_other_items() -> None:
+    base = [{**record, "ground_truth": str(record["index"])} for record in _records("+" * 40)]
+    tuned = [dict(record) for record in base]
+    tuned[3]["ground_truth"] = "corrected"
+    found = compare_two("a", base, "b", tuned)
+    assert (found["n"], found["left_out"]["changed"]) == (39, 1)
+    for record in tuned:
+        record["ground_truth"] += "!"
+    with pytest.raises(EvaluationError, match="40 have another gold answer"):
+        compare_two("a", base, "b", tuned)
 
 
 def test_clear_improvement_has_intervals_apart() -> None:
-    found = compare("a", _records("-" * 500), "b", _records("+" * 300 + "-" * 200))
+    found = compare_two("a", _records("-" * 500), "b", _records("+" * 300 + "-" * 200))
     assert not found["intervals_overlap"]
     assert found["line"].endswith("do not overlap")
 
@@ -111,7 +130,7 @@ def test_the_table_is_aligned_and_complete() -> None:
     results: dict[str, Any] = {
         "before": summarise("before", "p", "f", _records("+---?")),
         "tuned": summarise("tuned", "p", "f", _records("+++++")),
-        "verdict": compare("before", _records("+---?"), "tuned", _records("+++++")),
+        "verdict": compare_two("before", _records("+---?"), "tuned", _records("+++++")),
         "data": {"path": "d.parquet", "rows": 2000, "n": 5, "seed": 1},
         "sampling": {"max_tokens": 16},
         "warnings": ["n=5 is below 200: the intervals are wide"],

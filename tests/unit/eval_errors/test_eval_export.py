@@ -76,6 +76,21 @@ def test_inspect_logs_hold_what_the_format_names(evaluation, tmp_path):
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
 
 
+def test_each_sample_has_a_file_of_its_own_where_ids_repeat(tmp_path):
+    records = [{**r, "id": str(r["index"] % 3)} for r in folders.made(6)]
+    records += [{**r, "sample": 1} for r in records]
+    evaluation = read_evaluation(folders.evaluation(tmp_path / "e", {"two": records}))
+    [path] = export(evaluation, "inspect", tmp_path / "logs")
+    with zipfile.ZipFile(path) as log:
+        samples = [name for name in log.namelist() if name.startswith("samples/")]
+        header = json.loads(log.read("header.json"))
+        fifth = json.loads(log.read("samples/4_epoch_2.json"))
+    assert len(samples) == len(set(samples)) == 12
+    assert header["eval"]["dataset"]["sample_ids"] == ["0", "1", "2", "3", "4", "5"]
+    assert (fifth["id"], fifth["metadata"]["id"]) == ("4", "1")
+    assert fifth["output"]["completion"] == records[4]["response"]
+
+
 def test_inspect_reads_them_itself(evaluation, tmp_path):
     log = pytest.importorskip("inspect_ai.log")
     first, second = (str(path) for path in export(evaluation, "inspect", tmp_path))

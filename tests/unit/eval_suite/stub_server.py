@@ -3,7 +3,8 @@
 `python stub_server.py ANSWERS.json [DELAY_S]` prints its port. ANSWERS maps the last user message
 to the response; others get "I do not know.". A prompt of tokens is answered with its length. A
 message that holds two tagged answers is a judge's: the longer one is better, or, for the model
-`first`, the one that stands first. GET /asked tells how many requests were answered.
+`first`, the one that stands first. GET /asked tells how many requests were answered; GET
+/v1/models lists the card in `ANSWERS.card`, where there is one, `created` when asked, as vLLM's.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the tests read records."""
 
     def do_GET(self) -> None:
+        card = Path(sys.argv[1]).with_suffix(".card")
+        if self.path == "/v1/models" and card.is_file():
+            told = {**json.loads(card.read_text()), "created": time.time_ns()}
+            self._send(200, {"object": "list", "data": [{"id": "other", "root": "x"}, told]})
+            return
         self._send(200, {"asked": self.server.asked})
 
     def do_POST(self) -> None:

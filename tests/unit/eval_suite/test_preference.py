@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from conf.errors import ConfigError, DataError
+from eval.items import Item
 from eval.suite.flow import evaluate_suite
-from eval.suite.preference import length_controlled
+from eval.suite.preference import length_controlled, with_baseline
+from eval.suite.task import load_task
 
 
 def test_without_a_difference_of_length_nothing_is_controlled() -> None:
@@ -96,3 +98,36 @@ def test_two_models_are_compared_turn_by_turn(
     assert task["accuracy"] == task["win_rate"]["value"]
     assert 0 < task["length_controlled"]["value"] < 1
     assert task["mean_characters"] > task["baseline_mean_characters"]
+
+
+def _answers(ids: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"index": i, "id": name, "prompt": f"p{i}", "response": f"r{i}", "tokens": 1,
+         "seconds": 0.1, "finish_reason": "stop", "verdict": {"status": "correct"}}
+        for i, name in enumerate(ids)
+    ]  # fmt: skip
+
+
+def _golds(folder: Path, ids: list[str], asked: list[Item]) -> list[str]:
+    records = _answers(ids)
+    folder.write_text("".join(json.dumps(record) + "\n" for record in records))
+    task = load_task("alpaca_eval")
+    return [item.ground_truth["response"] for item in with_baseline(task, asked, folder)]
+
+
+def test_a_baseline_is_paired_by_row_where_ids_repeat(tmp_path: Path) -> None:
+    def item(index: int, name: str, **more: Any) -> Item:
+        return Item(index, name, [], None, "d", {}, "d", **more)
+
+    file = tmp_path / "records.jsonl"
+    twice = ["0", "1", "0", "1"]
+    assert _golds(file, twice, [item(i, twice[i]) for i in (0, 2, 3)]) == ["r0", "r2", "r3"]
+    assert _golds(file, ["a", "b"], [item(5, "b"), item(6, "a")]) == ["r1", "r0"]
+    with pytest.raises(DataError, match="no response to 1 of task alpaca_eval"):
+        _golds(file, twice, [item(0, "1")])  # row 0 is another item there
+    turns = ["q", "q#2", "q", "q#2"]
+    two = [item(i, "q", turns=("x", "y")) for i in (0, 2)]
+    assert _golds(file, turns, two) == ["r0", "r2"]
+    assert [
+        gold["response"] for gold in with_baseline(load_task("mt_bench"), two, file)[1].golds or ()
+    ] == ["r2", "r3"]

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import ConfigError, EvaluationError
@@ -73,3 +75,93 @@ def test_what_is_no_evaluation_is_said_in_one_line(tmp_path: Path) -> None:
         [sys.executable, "-m", "eval.regrade", str(tmp_path)], capture_output=True, text=True
     )
     assert done.returncode == EvaluationError.exit_code and done.stderr.startswith("error: ")
+
+
+def test_the_row_of_a_record_is_found_where_ids_repeat(
+    serve: Callable[..., Any], spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Two sources in one Parquet file, each with its own `index` from 0, as verl's examples."""
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": f"{source}{i}?"}],
+            "data_source": source,
+            "reward_model": {"style": "rule", "ground_truth": "x"},
+            "extra_info": {"index": i, "wanted": f"{source}{i}"},
+        }
+        for source in "ab"
+        for i in range(5)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "two.parquet")
+    grader = tmp_path / "mine.py"
+    grader.write_text("def same(response, gold, wanted):\n    return float(response == wanted)\n")
+    server = serve({f"{s}{i}?": f"{s}{i}" for s in "ab" for i in range(5)})
+    results = evaluate_suite(
+        spec(server.url, str(tmp_path / "two.parquet"), f"set.two.grader={grader}:same"),
+        io.StringIO(),
+    )
+    assert results["tasks"]["two"]["correct"] == 10
+    path = tmp_path / "out/tasks/two/records.jsonl"
+    assert [r["id"] for r in sorted(read_records(path), key=lambda r: r["index"])] == 2 * [
+        "0", "1", "2", "3", "4",
+    ]  # fmt: skip
+    [change] = regrade(parse([str(tmp_path / "out")]))
+    assert (change.n, change.gained, change.lost) == (10, 0, 0)
+    items = path.with_name("items.json")
+    told = json.loads(items.read_text())
+    told["items"][3]["id"] = "another"
+    items.write_text(json.dumps(told))
+    with pytest.raises(EvaluationError, match="no item 3 of index 3"):
+        regrade(parse([str(tmp_path / "out")]))
+
+
+def test_a_later_turn_has_the_row_of_its_first(
+    serve: Callable[..., Any], spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = [{"turns": [f"a{i}", f"b{i}"], "wanted": str(i)} for i in range(1, 4)]
+    (tmp_path / "talk.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    grader = tmp_path / "mine.py"
+    grader.write_text("def same(response, gold, wanted):\n    return float(response == wanted)\n")
+    (tmp_path / "talk.yaml").write_text(
+        "source: {files: {test: talk.jsonl}, prompt: turns.0, answer_is: '1', "
+        "more: {wanted: wanted}}\n"
+        f"turns: turns\ngrader: {grader}:same\n"
+    )
+    server = serve({f"{turn}{i}": str(i) for turn in "ab" for i in range(1, 4)})
+    evaluate_suite(spec(server.url, str(tmp_path / "talk.yaml")), io.StringIO())
+    [change] = regrade(parse([str(tmp_path / "out")]))
+    assert (change.n, change.gained, change.lost, change.status) == (6, 0, 0, {"correct": 6})
+
+
+def test_one_grader_is_not_put_on_tasks_of_different_ones(
+    serve: Callable[..., Any], sums: Path, spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    exact = sums.with_name("words.yaml")
+    exact.write_text(sums.read_text().replace("grader: math", "grader: exact"))
+    server = serve({f"{i}+{i}=": f"#### {2 * i}" for i in range(12)})
+    before = evaluate_suite(spec(server.url, f"{sums},{exact}"), io.StringIO())
+    assert [one["accuracy"] for one in before["tasks"].values()] == [1.0, 1.0]
+    out = tmp_path / "out"
+    files = [out / "evaluation.json", *sorted(out.glob("tasks/*/records.jsonl"))]
+    was = [file.read_bytes() for file in files]
+    for word in ("grader=ifeval", "grader_options.percent=strict"):
+        with pytest.raises(ConfigError, match="sums by math, words by exact → task=sums"):
+            regrade(parse([str(out), word]))
+    assert [file.read_bytes() for file in files] == was
+    never = tmp_path / "never.py"
+    never.write_text("def never(response, gold):\n    return 0.0\n")
+    [change] = regrade(parse([str(out), "task=words", f"grader={never}:never"]))
+    assert (change.name, change.lost) == ("words", 12)
+    assert files[0].read_bytes() == was[0]
+    assert [change.gained for change in regrade(parse([str(out)]))] == [0, 12]  # their own again
+    assert [file.read_bytes() for file in files] == was
+    assert json.loads((out / "results.json").read_text())["tasks"] == before["tasks"]
+
+
+def test_tasks_that_share_a_grader_may_have_another(
+    serve: Callable[..., Any], sums: Path, spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    other = sums.with_name("other.yaml")
+    other.write_text(sums.read_text())
+    evaluate_suite(spec(serve({}).url, f"{sums},{other}"), io.StringIO())
+    changes = regrade(parse([str(tmp_path / "out"), "grader=exact"]))
+    assert [change.name for change in changes] == ["sums", "other"]

@@ -5,7 +5,9 @@
 2. What is recorded is not asked again; another sampling is; the same samples have the same seeds.
 3. A server that fails ends the evaluation with an error, keeps what it answered, and the same
    command goes on from there.
-4. Tasks of several turns put the model's own answer before the next question, and resume too.
+4. A served model whose files are not at hand is known by its name and what the server says that it
+   loaded, or by a revision; that it is so is said.
+5. Tasks of several turns put the model's own answer before the next question, and resume too.
 """
 
 from __future__ import annotations
@@ -118,6 +120,42 @@ def test_a_failing_server_costs_nothing_that_was_answered(
     with pytest.raises(EvaluationError, match="gave no answer"):
         run(gone)
     assert run(spec(server.url, str(sums), *words))[0]["tasks"]["sums"]["n_items"] == 12
+
+
+def test_a_served_model_is_what_the_server_loaded(
+    serve: Callable[..., Any], sums: Path, spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    server, card = serve(RIGHT), tmp_path / "answers-0.card"
+    card.write_text('{"id": "served", "root": "runs/a/step10", "max_model_len": 2048}')
+    ours = spec(server.url, str(sums))
+    first, _ = run(ours)
+    assert any("is known by what" in text for text in first["warnings"])
+    card.write_text('{"id": "served", "root": "runs/a/step10", "max_model_len": 4096}')
+    assert run(ours)[0] == first and server.asked == 12  # `created` is another one, too
+    card.write_text('{"id": "served", "root": "runs/a/step20"}')
+    again, said = run(ours)
+    assert server.asked == 24 and "moved to" in said
+    assert again["model"]["fingerprint"] != first["model"]["fingerprint"]
+    card.unlink()
+    run(ours)
+    assert server.asked == 36
+
+
+def test_a_revision_says_which_weights_a_name_stands_for(
+    serve: Callable[..., Any], sums: Path, spec: Callable[..., Any], tmp_path: Path
+) -> None:
+    server, words = serve(RIGHT), (str(sums), "endpoint.retries=0")
+    prints = set()
+    for revision in ("one", "two"):
+        results, _ = run(spec(server.url, *words, f"endpoint.revision={revision}"))
+        prints.add(results["model"]["fingerprint"])
+        assert not any("is known by what" in text for text in results["warnings"])
+    assert server.asked == 24 and len(prints) == 2
+    server.process.kill()
+    server.process.wait()
+    run(spec(server.url, *words, "endpoint.revision=two"))  # all is recorded: nobody is asked
+    with pytest.raises(EvaluationError, match=r"models gave no answer.*endpoint\.revision="):
+        run(spec(server.url, *words))
 
 
 def test_turns_follow_one_another(

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import ConfigError, DataError
-from eval.items import choose
+from eval.items import choose, item_id, read_items
 from eval.suite.items import task_items
 from eval.suite.task import load_task
 from rewards.registry import load_correctness
@@ -86,6 +86,23 @@ def test_rows_of_data_prep_and_their_columns(tmp_path: Path) -> None:
     found = task_items(task)
     assert [(i.id, i.index, i.stratum) for i in found.items] == [("r1", 1, "1"), ("r3", 3, "1")]
     assert found.dropped == {"not_asked": 2}
+
+
+def test_an_index_of_zero_is_an_id(tmp_path: Path) -> None:
+    table = [
+        {
+            "prompt": [{"role": "user", "content": f"{i}?"}],
+            "data_source": "own",
+            "reward_model": {"style": "rule", "ground_truth": "1"},
+            "extra_info": {"index": 4 - i, "id": ""},
+        }
+        for i in range(5)
+    ]
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "t.parquet")
+    found = task_items(load_task(tmp_path / "t.parquet", {"grader": "math"})).items
+    assert [item.id for item in found] == ["4", "3", "2", "1", "0"]
+    assert [item.id for item in read_items(tmp_path / "t.parquet")] == [i.id for i in found]
+    assert item_id({}, 7) == "7" and item_id({"id": 0, "index": 3}, 7) == "0"
 
 
 def test_a_program_makes_items_too() -> None:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from eval.score import compare, summarise
+from eval.comparison.two import compare_two
+from eval.score import summarise
 from eval.training.data import read_run
 from eval.training.verdict import judge, planned_steps
 
@@ -71,7 +72,7 @@ def test_the_paired_test_of_the_evaluation_decides(run, gained, lost, state, say
     found = {
         "sft": summarise("sft", "m", "f", base),
         "rl": summarise("rl", "m", "f", tuned),
-        "verdict": compare("sft", base, "rl", tuned),
+        "verdict": compare_two("sft", base, "rl", tuned),
         "sampling": {"temperature": 0.0},
     }
     (run / "eval/results.json").write_text(json.dumps(found))
