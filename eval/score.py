@@ -28,8 +28,9 @@ from eval.answers import (
 from eval.items import Item
 from eval.records import Record
 from eval.statistics import paired
-from eval.statistics.intervals import ALPHA, POWER, Paired, minimum_detectable_effect, wilson
-from eval.statistics.mean import proportion
+from eval.statistics.intervals import ALPHA, POWER, Paired, wilson
+from eval.statistics.mean import Codes, Estimate, Floats, cluster_shares, proportion
+from eval.statistics.power import detectable_change
 from eval.statistics.samples import RESAMPLES, maj_at_k, pass_at_k, spread_interval
 from rewards.registry import Reward
 
@@ -124,7 +125,7 @@ def summarise(
         "tokens_per_second": tokens / seconds if seconds > 0 else None,
         "pass_at_k": pass_at,
         "maj_at_k": maj_at,
-        "mde": _mde(estimate.effective_n, estimate.value),
+        "mde": _mde(estimate, len(items), clusters, weights),
         "strata": _strata(items),
         "warnings": _warnings(items, len(records) - judged, samples),
     }
@@ -161,14 +162,20 @@ def _at_k(items: Sequence[Answered], samples: int, metric: str, seed: int) -> tu
     return passed, voted
 
 
-def _mde(effective_n: float, accuracy: float) -> Result:
-    """What a comparison on this many independent items would see with 80% power.
+def _mde(
+    estimate: Estimate, n_items: int, clusters: Codes | None, weights: Floats | None
+) -> Result:
+    """What a comparison on these items would see with 80% power.
 
-    Unpaired: (z_0.975 + z_0.8)·√(2p(1−p)/n), p at least one item away from 0 and 1.
+    Paired: of the exact McNemar test for single answers, else of the sign-flip test over as many
+    clusters. Unpaired: (z_0.975 + z_0.8)·√(2p(1−p)/n), p at least one item away from 0 and 1.
     """
-    pairs = max(int(effective_n), 1)
-    found = minimum_detectable_effect(pairs, DISCORDANCE)
-    share = min(max(accuracy, 1 / (pairs + 1)), 1 - 1 / (pairs + 1))
+    single = estimate.method == "wilson"
+    shares = None if single else cluster_shares(n_items, clusters, weights)
+    error = math.sqrt(DISCORDANCE / estimate.effective_n)
+    found = detectable_change(estimate.effective_n, DISCORDANCE, error, shares)
+    pairs = max(int(estimate.effective_n), 1)
+    share = min(max(estimate.value, 1 / (pairs + 1)), 1 - 1 / (pairs + 1))
     unpaired = 2.8016 * math.sqrt(2 * share * (1 - share) / pairs)
     return {
         "paired": found if math.isfinite(found) else None,
