@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.errors import EvaluationError
+from eval.answers import ACCURACY
 from eval.records import Record, read_records
 from eval.score import summarise
 
@@ -139,5 +140,5 @@ def _results(label: str, tasks: Mapping[str, list[Record]], given: Json) -> dict
             found[task] = given[task]
             continue
         one = summarise(label, label, "", records)
-        found[task] = {**one, "metric": "accuracy", "n_items": one["n"], "samples": 1}
+        found[task] = {**one, "metric": ACCURACY}
     return found

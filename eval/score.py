@@ -95,9 +95,7 @@ def summarise(
     correct = sum(status_of(record) == "correct" for item in items for record in item.records)
     clusters = clusters_of(items)
     weights = weights_of(items, population)
-    estimate = proportion(
-        shares(items), clusters, weights=weights, strata=strata_of(items), draws=judged
-    )
+    estimate = mean_of(items, population)
     samples = max(len(item.values) for item in items)
     tokens = sum(record["tokens"] for record in records)
     seconds = math.fsum(record["seconds"] for record in records)  # in whatever order they come
@@ -129,6 +127,22 @@ def summarise(
         "strata": _strata(items),
         "warnings": _warnings(items, len(records) - judged, samples),
     }
+
+
+def mean_of(items: Sequence[Answered], population: Mapping[str, int] | None = None) -> Estimate:
+    """The mean over items of what their samples count, with the interval of every evaluation.
+
+    Args:
+        items: at least one.
+        population: rows of each stratum in the whole set, when the items are a sample of it.
+    """
+    return proportion(
+        shares(items),
+        clusters_of(items),
+        weights=weights_of(items, population),
+        strata=strata_of(items),
+        draws=sum(len(item.values) for item in items),
+    )
 
 
 def _at_k(items: Sequence[Answered], samples: int, metric: str, seed: int) -> tuple[Result, Result]:
@@ -195,8 +209,7 @@ def _strata(items: Sequence[Answered]) -> Result:
     found = {}
     for name in sorted(groups):
         members = groups[name]
-        draws = sum(len(item.values) for item in members)
-        estimate = proportion(shares(members), clusters_of(members), draws=draws)
+        estimate = mean_of(members)
         found[name] = {
             "n_items": len(members),
             "accuracy": estimate.value,
