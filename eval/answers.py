@@ -50,9 +50,9 @@ class Answered:
 
     @property
     def cluster(self) -> str | None:
-        """What the item shares with others; None: it stands alone."""
+        """What the item shares with others; None, and an empty name: it stands alone."""
         found = self.first.get("cluster")
-        return None if found is None else str(found)
+        return None if found is None else str(found) or None
 
 
 def task_of(record: Record) -> str:
