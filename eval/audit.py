@@ -2,14 +2,16 @@
 
 In: an evaluation folder or a records file, and another grader: a reward, or an oracle of
 `rewards.oracles` (default: the one that fits the task's grader). Out: audit.json and on stdout, for
-each task, the two accuracies, how often the graders disagree, an estimate of each one's error by a
-third, the referee, and whether our interval would still hold the other's number. Accuracies and
-intervals are an evaluation's own (over items, with their clusters and samples). The verdicts are
-`rewards.audit`'s, each grader in a child process with a deadline. Changes no record.
+each task, the two accuracies, how often the graders disagree, the difference that could have been
+seen, an estimate of each one's error by a third, the referee, and whether our interval would still
+hold the other's number. Accuracies and intervals are an evaluation's own (over items, with their
+clusters and samples). The verdicts are `rewards.audit`'s, each grader in a child process with a
+deadline. Changes no record.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,10 +20,11 @@ from typing import Any, Final
 
 from conf.atomic import write_json
 from conf.errors import ConfigError, RewardError, boundary
-from eval.answers import Answered, answered
+from eval.answers import Answered, answered, clusters_of, shares, weights_of
 from eval.folder import Evaluation, read_evaluation, read_json
 from eval.pages.text import percent
 from eval.score import mean_of
+from eval.statistics.paired import compare_items
 from eval.words import scalar, split_words
 from rewards.agreement import SIDES, ErrorRate, Judged, error_limits, error_rates
 from rewards.audit import REFEREE, judge_all, report, verdicts
@@ -88,6 +91,15 @@ def audit_task(
     left_items = _flagged(records, [one.a for one in both])
     right_items = _flagged(records, [one.b for one in both])
     ours, others = mean_of(left_items, population), mean_of(right_items, population)
+    change = compare_items(
+        shares(left_items),
+        shares(right_items),
+        clusters_of(left_items),
+        weights_of(left_items, population),
+        draws=n,
+        resamples=0,
+    )
+    detectable = change.detectable()
     interval = ours.interval
 
     def limits(flags: Sequence[bool | None]) -> tuple[float, float]:
@@ -111,6 +123,7 @@ def audit_task(
         ]
         if referee
         else None,
+        "detectable": detectable if math.isfinite(detectable) else None,
         "changed_since": _changed(records, left),
         "holds": interval.low <= others.value <= interval.high,
     }
@@ -166,6 +179,9 @@ def line(task: str, found: Mapping[str, Any]) -> str:
         f"{task}: {percent(ours)} [{percent(low)}, {percent(high)}] by {own}, {percent(others)} by "
         f"{against}, n = {found['n']:,}: they disagree on {percent(found['disagree'])}"
     )
+    seen = found["detectable"]
+    could = "nothing at this n" if seen is None else f"≥ {100 * seen:.1f} points"
+    text += f"; could have seen a difference of {could}"
     if found["changed_since"]:
         text += f"; {own} itself judges {found['changed_since']} otherwise than in the records"
     holds = "lies inside" if found["holds"] else "lies OUTSIDE"

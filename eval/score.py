@@ -30,7 +30,7 @@ from eval.records import Record
 from eval.statistics import paired
 from eval.statistics.intervals import ALPHA, POWER, Paired, wilson
 from eval.statistics.mean import Codes, Estimate, Floats, cluster_shares, proportion
-from eval.statistics.power import detectable_change
+from eval.statistics.power import detectable_apart, detectable_change
 from eval.statistics.samples import RESAMPLES, maj_at_k, pass_at_k, spread_interval
 from rewards.registry import Reward
 
@@ -182,15 +182,14 @@ def _mde(
     """What a comparison on these items would see with 80% power.
 
     Paired: of the exact McNemar test for single answers, else of the sign-flip test over as many
-    clusters. Unpaired: (z_0.975 + z_0.8)·√(2p(1−p)/n), p at least one item away from 0 and 1.
+    clusters. Unpaired: `detectable_apart`.
     """
     single = estimate.method == "wilson"
     shares = None if single else cluster_shares(n_items, clusters, weights)
     error = math.sqrt(DISCORDANCE / estimate.effective_n)
     found = detectable_change(estimate.effective_n, DISCORDANCE, error, shares)
-    pairs = max(int(estimate.effective_n), 1)
-    share = min(max(estimate.value, 1 / (pairs + 1)), 1 - 1 / (pairs + 1))
-    unpaired = 2.8016 * math.sqrt(2 * share * (1 - share) / pairs)
+    degrees = math.inf if single else estimate.degrees
+    unpaired = detectable_apart(estimate.value, estimate.effective_n, degrees)
     return {
         "paired": found if math.isfinite(found) else None,
         "unpaired": unpaired if unpaired < 1 else None,

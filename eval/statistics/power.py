@@ -85,6 +85,22 @@ def detectable_over_clusters(
     return _multiple(tuple(np.sort(shares).tolist()), level, power) * error / math.sqrt(together)
 
 
+def detectable_apart(share: float, effective_n: float, degrees: float = math.inf) -> float:
+    """Smallest difference that two models, each on items of its own, would show with 80% power.
+
+    (t_0.975 + t_0.8)·√(2p(1−p)/n) with p at least one item away from 0 and 1.
+
+    Args:
+        share: accuracy of the one model that is known.
+        effective_n: independent items that would give its standard error.
+        degrees: of that error; infinity for single answers, which is the normal distribution.
+    """
+    n = max(int(effective_n), 1)
+    p = min(max(share, 1 / (n + 1)), 1 - 1 / (n + 1))
+    tails = stats.t.ppf([1 - ALPHA / 2, POWER], max(degrees, 1))
+    return float(tails.sum()) * math.sqrt(2 * p * (1 - p) / n)
+
+
 @cache
 def _multiple(shares: tuple[float, ...], level: float, power: float) -> float:
     """δ/τ of `detectable_over_clusters`, by bisection on one seeded set of Z."""

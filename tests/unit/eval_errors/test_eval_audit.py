@@ -45,6 +45,9 @@ def test_two_graders_and_a_referee(lenient):
     assert found["errors"] is None and "disagree: 6 of 40" in text
     assert [classify(records[i]).kind for i in unmarked] == ["wrong_format"] * 6
     assert "disagree on 15.0%" in line("sums", found)
+    # Exact McNemar on 40 items at 15% discordance, a little above 2.8·√(0.15/40) = 17.2 points.
+    assert 0.172 < found["detectable"] < 0.215
+    assert f"difference of ≥ {100 * found['detectable']:.1f} points" in line("sums", found)
     refereed, _ = audit_task(records, lenient, {}, lenient)
     assert refereed["errors"][0]["false_negatives"] == 6
     assert refereed["errors"][1]["share"] == 0
@@ -85,6 +88,7 @@ def test_an_item_that_answers_sixteen_times_alike_counts_once(lenient):
     assert found["ci95"] == pytest.approx([0.488, 0.784], abs=1e-3)
     assert found["ci95"] == pytest.approx(summarise("m", "p", "f", records)["ci95"])
     assert found["holds"]
+    assert "could have seen a difference of" in line("sums", found)
     low, high = map(float, re.search(r"disagree: 0 of 640, .* \[(.*)%, (.*)%\]", text).groups())
     assert (low, round(high, 1)) == (0.0, 9.3)  # t²/(40 + t²), not 0.6 over responses
 
