@@ -50,9 +50,9 @@ class Answered:
 
     @property
     def cluster(self) -> str | None:
-        """What the item shares with others; None: it stands alone."""
+        """What the item shares with others; None, and an empty name: it stands alone."""
         found = self.first.get("cluster")
-        return None if found is None else str(found)
+        return None if found is None else str(found) or None
 
 
 def task_of(record: Record) -> str:
@@ -87,8 +87,18 @@ def value_of(record: Record, metric: str = ACCURACY) -> float | None:
     return None if acc is None else min(max(float(acc), 0.0), 1.0)
 
 
-def answered(records: Sequence[Record], metric: str = ACCURACY) -> list[Answered]:
-    """Items with at least one judged sample; of a sample that was recorded twice, the last."""
+def answered(
+    records: Sequence[Record],
+    metric: str = ACCURACY,
+    counts: Callable[[Record], float | None] | None = None,
+) -> list[Answered]:
+    """Items with at least one judged sample; of a sample that was recorded twice, the last.
+
+    Args:
+        records: of one model on one task.
+        metric: what a sample counts (`value_of`).
+        counts: the same for what is no metric: a number in [0, 1], None to leave the sample out.
+    """
     latest: dict[int, dict[int, Record]] = {}
     for record in records:
         latest.setdefault(record["index"], {})[int(record.get("sample") or 0)] = record
@@ -97,7 +107,7 @@ def answered(records: Sequence[Record], metric: str = ACCURACY) -> list[Answered
         judged = [
             (record, value)
             for _, record in sorted(latest[index].items())
-            if (value := value_of(record, metric)) is not None
+            if (value := counts(record) if counts else value_of(record, metric)) is not None
         ]
         if judged:
             found, values = zip(*judged, strict=True)

@@ -2,13 +2,16 @@
 
 In: an evaluation folder or a records file, and another grader: a reward, or an oracle of
 `rewards.oracles` (default: the one that fits the task's grader). Out: audit.json and on stdout, for
-each task, the two accuracies, how often the graders disagree, an estimate of each one's error by a
-third, the referee, and whether our interval would still hold the other's number. The verdicts are
-`rewards.audit`'s, each grader in a child process with a deadline. Changes no record.
+each task, the two accuracies, how often the graders disagree, the difference that could have been
+seen, an estimate of each one's error by a third, the referee, and whether our interval would still
+hold the other's number. Accuracies and intervals are an evaluation's own (over items, with their
+clusters and samples). The verdicts are `rewards.audit`'s, each grader in a child process with a
+deadline. Changes no record.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,11 +20,14 @@ from typing import Any, Final
 
 from conf.atomic import write_json
 from conf.errors import ConfigError, RewardError, boundary
+from eval.answers import Answered, answered, clusters_of, shares, weights_of
 from eval.folder import Evaluation, read_evaluation
 from eval.pages.text import percent
-from eval.statistics.intervals import wilson
+from eval.score import mean_of
+from eval.statistics.paired import compare_items
+from eval.stored import read_json
 from eval.words import scalar, split_words
-from rewards.agreement import ErrorRate, error_rates
+from rewards.agreement import SIDES, ErrorRate, Judged, error_limits, error_rates
 from rewards.audit import REFEREE, judge_all, report, verdicts
 from rewards.oracles import UNSAFE
 from rewards.rollouts import Rollout, rollout
@@ -51,6 +57,7 @@ def audit_task(
     options: Mapping[str, Any],
     referee: str | None,
     *,
+    population: Mapping[str, int] | None = None,
     deadline: float = 30.0,
     examples: int = 3,
 ) -> tuple[Json, str]:
@@ -61,6 +68,7 @@ def audit_task(
         against: the other grader.
         options: its options.
         referee: a third one, asked where the two disagree.
+        population: rows of each stratum in the whole set, when the items are a sample of it.
         deadline: seconds that one verdict may take.
         examples: shown of each kind of disagreement.
 
@@ -80,24 +88,58 @@ def audit_task(
         raise RewardError(
             f"{own} and {against} have no response with both verdicts", "try a longer deadline="
         )
-    ours, others = counts["both right"] + counts["only a"], counts["both right"] + counts["only b"]
-    interval = wilson(ours, n)
+    both = [one if one.kind != "no verdict" else Judged(None, None) for one in judged]
+    left_items = _flagged(records, [one.a for one in both])
+    right_items = _flagged(records, [one.b for one in both])
+    ours, others = mean_of(left_items, population), mean_of(right_items, population)
+    change = compare_items(
+        shares(left_items),
+        shares(right_items),
+        clusters_of(left_items),
+        weights_of(left_items, population),
+        draws=n,
+        resamples=0,
+    )
+    detectable = change.detectable()
+    interval = ours.interval
+
+    def limits(flags: Sequence[bool | None]) -> tuple[float, float]:
+        share = mean_of(_flagged(records, flags)).interval
+        return share.low, share.high
+
     rates = error_rates(judged, labelled=False)
     found = {
         "graders": [own, against],
         "referee": referee,
         "n": n,
         "no_verdict": counts["no verdict"],
-        "accuracy": [ours / n, others / n],
+        "accuracy": [ours.value, others.value],
         "ci95": [interval.low, interval.high],
         "only_ours": counts["only a"],
         "only_theirs": counts["only b"],
         "disagree": (counts["only a"] + counts["only b"]) / n,
-        "errors": [_rate(rate) for rate in rates] if referee else None,
+        "errors": [
+            _rate(rate, error_limits(judged, side, limits))
+            for rate, side in zip(rates, SIDES, strict=True)
+        ]
+        if referee
+        else None,
+        "detectable": detectable if math.isfinite(detectable) else None,
         "changed_since": _changed(records, left),
-        "holds": interval.low <= others / n <= interval.high,
+        "holds": interval.low <= others.value <= interval.high,
     }
-    return found, report((own, against), rollouts, (left, right), judged, referee, examples)
+    names = (own, against)
+    return found, report(names, rollouts, (left, right), judged, referee, examples, limits)
+
+
+def _flagged(records: Sequence[Mapping[str, Any]], flags: Sequence[bool | None]) -> list[Answered]:
+    """The items with a flag for each response in place of its verdict; None leaves it out."""
+    told = [
+        {**record, "verdict": {"status": "correct" if flag else "wrong"}}
+        for record, flag in zip(records, flags, strict=True)
+        if flag is not None
+    ]
+    return answered(told)
 
 
 def _rollout(record: Mapping[str, Any]) -> Rollout:
@@ -109,14 +151,13 @@ def _rollout(record: Mapping[str, Any]) -> Rollout:
     return rollout({**given, "extra_info": fields}, where)
 
 
-def _rate(rate: ErrorRate) -> Json:
-    low, high = rate.interval()
+def _rate(rate: ErrorRate, limits: tuple[float, float]) -> Json:
     return {
         "false_positives": rate.false_positives,
         "false_negatives": rate.false_negatives,
         "undecided": rate.undecided,
         "share": rate.errors / rate.n,
-        "ci95": [low, high],
+        "ci95": list(limits),
     }
 
 
@@ -139,6 +180,9 @@ def line(task: str, found: Mapping[str, Any]) -> str:
         f"{task}: {percent(ours)} [{percent(low)}, {percent(high)}] by {own}, {percent(others)} by "
         f"{against}, n = {found['n']:,}: they disagree on {percent(found['disagree'])}"
     )
+    seen = found["detectable"]
+    could = "nothing at this n" if seen is None else f"≥ {100 * seen:.1f} points"
+    text += f"; could have seen a difference of {could}"
     if found["changed_since"]:
         text += f"; {own} itself judges {found['changed_since']} otherwise than in the records"
     holds = "lies inside" if found["holds"] else "lies OUTSIDE"
@@ -171,6 +215,7 @@ def _run(evaluation: Evaluation, options: Mapping[str, Any], out: Path) -> None:
             against,
             {key: scalar(value) for key, value in options.get("options", {}).items()},
             None if referee in ("none", own, against) else referee,
+            population=_population(evaluation.source, task),
             deadline=float(options.get("deadline", 30)),
             examples=int(options.get("examples", 3)),
         )
@@ -178,6 +223,12 @@ def _run(evaluation: Evaluation, options: Mapping[str, Any], out: Path) -> None:
         print(f"{line(task, found[task])}\n{text}\n")
     if not found:
         write_json(out, {"schema": 1, "tasks": found})
+
+
+def _population(source: Path, task: str) -> Mapping[str, int] | None:
+    """Rows of each stratum in the whole set, where the evaluation sampled it."""
+    found = read_json(source / "tasks" / task / "items.json").get("population")
+    return found if isinstance(found, Mapping) else None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,9 +2,10 @@
 
 In: an evaluation folder or a records file of a model whose accuracy is published (`model=` names it
 where the records do not). Out: calibration.json and a table on stdout: measured against published,
-with the interval, and the likely causes of a gap, each with the points it may explain at most.
-Causes come from the classes of the failures (`eval.failures.classify`) and the sampling; that one
-is likely is a hypothesis to test, no proof. Measures nothing anew.
+with the interval and the gap that could have been seen, and the likely causes of a gap, each with
+the points it may explain at most. Causes come from the classes of the failures
+(`eval.failures.classify`) and the sampling; that one is likely is a hypothesis to test, no proof.
+Measures nothing anew.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from eval.words import split_words
 
 USAGE: Final = "python -m eval.calibrate EVALUATION [model=NAME] [out=FILE]"
 ROUNDED: Final = 0.0005  # published numbers have one decimal of a percent
+SEEN: Final = 2.8016 / 1.9600  # half widths of an interval that hold (z_0.975 + z_0.8)·SE
 SMALL: Final = 0.005  # a cause of fewer points is not named
 # Where a response goes on into a turn that is not its own.
 _RUN_ON = re.compile(
@@ -49,6 +51,7 @@ class Gap:
     """A measured accuracy beside a published one.
 
     `state` is `agrees` when the published number lies in our 95% interval, else `below` or `above`.
+    `detectable` is the smallest gap that would not have agreed with 80% power.
     """
 
     task: str
@@ -60,6 +63,7 @@ class Gap:
     how: str
     state: str
     difference: float
+    detectable: float
     causes: tuple[Cause, ...]
 
     @property
@@ -68,7 +72,8 @@ class Gap:
         low, high = self.ci95
         text = (
             f"{percent(self.measured)} [{percent(low)}, {percent(high)}], n = {self.n:,}; "
-            f"published {percent(self.published)}"
+            f"published {percent(self.published)}; could have seen ≥ "
+            f"{100 * self.detectable:.1f} points"
         )
         if self.state == "agrees":
             return f"agrees: {text}"
@@ -121,6 +126,7 @@ def _gap(
         how=entry.how,
         state=state,
         difference=difference,
+        detectable=SEEN * (high - low) / 2,
         causes=tuple(causes),
     )
 

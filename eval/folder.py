@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conf.errors import EvaluationError
+from eval.answers import ACCURACY
 from eval.records import Record, whole_records
 from eval.score import summarise
 from eval.stored import Json, has_tasks, stored
@@ -118,5 +119,5 @@ def _results(label: str, tasks: Mapping[str, list[Record]], given: Json) -> dict
             found[task] = given[task]
             continue
         one = summarise(label, label, "", records)
-        found[task] = {**one, "metric": "accuracy", "n_items": one["n"], "samples": 1}
+        found[task] = {**one, "metric": ACCURACY}
     return found

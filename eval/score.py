@@ -28,8 +28,9 @@ from eval.answers import (
 )
 from eval.items import Item
 from eval.records import Record
-from eval.statistics.intervals import POWER, minimum_detectable_effect
-from eval.statistics.mean import proportion
+from eval.statistics.intervals import POWER
+from eval.statistics.mean import Codes, Estimate, Floats, cluster_shares, proportion
+from eval.statistics.power import detectable_apart, detectable_change
 from eval.statistics.samples import RESAMPLES, maj_at_k, pass_at_k, spread_interval
 from rewards.registry import Reward
 
@@ -94,9 +95,7 @@ def summarise(
     correct = sum(status_of(record) == "correct" for item in items for record in item.records)
     clusters = clusters_of(items)
     weights = weights_of(items, population)
-    estimate = proportion(
-        shares(items), clusters, weights=weights, strata=strata_of(items), draws=judged
-    )
+    estimate = mean_of(items, population)
     samples = max(len(item.values) for item in items)
     tokens = sum(record["tokens"] for record in records)
     seconds = math.fsum(record["seconds"] for record in records)  # in whatever order they come
@@ -124,10 +123,26 @@ def summarise(
         "tokens_per_second": tokens / seconds if seconds > 0 else None,
         "pass_at_k": pass_at,
         "maj_at_k": maj_at,
-        "mde": _mde(estimate.effective_n, estimate.value),
+        "mde": _mde(estimate, len(items), clusters, weights),
         "strata": _strata(items),
         "warnings": _warnings(items, len(records) - judged, samples),
     }
+
+
+def mean_of(items: Sequence[Answered], population: Mapping[str, int] | None = None) -> Estimate:
+    """The mean over items of what their samples count, with the interval of every evaluation.
+
+    Args:
+        items: at least one.
+        population: rows of each stratum in the whole set, when the items are a sample of it.
+    """
+    return proportion(
+        shares(items),
+        clusters_of(items),
+        weights=weights_of(items, population),
+        strata=strata_of(items),
+        draws=sum(len(item.values) for item in items),
+    )
 
 
 def _at_k(items: Sequence[Answered], samples: int, metric: str, seed: int) -> tuple[Result, Result]:
@@ -164,15 +179,20 @@ def _at_k(items: Sequence[Answered], samples: int, metric: str, seed: int) -> tu
     return passed, voted
 
 
-def _mde(effective_n: float, accuracy: float) -> Result:
-    """What a comparison on this many independent items would see with 80% power.
+def _mde(
+    estimate: Estimate, n_items: int, clusters: Codes | None, weights: Floats | None
+) -> Result:
+    """What a comparison on these items would see with 80% power.
 
-    Unpaired: (z_0.975 + z_0.8)·√(2p(1−p)/n), p at least one item away from 0 and 1.
+    Paired: of the exact McNemar test for single answers, else of the sign-flip test over as many
+    clusters. Unpaired: `detectable_apart`.
     """
-    pairs = max(int(effective_n), 1)
-    found = minimum_detectable_effect(pairs, DISCORDANCE)
-    share = min(max(accuracy, 1 / (pairs + 1)), 1 - 1 / (pairs + 1))
-    unpaired = 2.8016 * math.sqrt(2 * share * (1 - share) / pairs)
+    single = estimate.method == "wilson"
+    shares = None if single else cluster_shares(n_items, clusters, weights)
+    error = math.sqrt(DISCORDANCE / estimate.effective_n)
+    found = detectable_change(estimate.effective_n, DISCORDANCE, error, shares)
+    degrees = math.inf if single else estimate.degrees
+    unpaired = detectable_apart(estimate.value, estimate.effective_n, degrees)
     return {
         "paired": found if math.isfinite(found) else None,
         "unpaired": unpaired if unpaired < 1 else None,
@@ -191,8 +211,7 @@ def _strata(items: Sequence[Answered]) -> Result:
     found = {}
     for name in sorted(groups):
         members = groups[name]
-        draws = sum(len(item.values) for item in members)
-        estimate = proportion(shares(members), clusters_of(members), draws=draws)
+        estimate = mean_of(members)
         found[name] = {
             "n_items": len(members),
             "accuracy": estimate.value,

@@ -1,6 +1,7 @@
 """The terminal summary: a small table, the verdict, and what to be careful about.
 
-In: the content of results.json. Out: text. No number is computed here.
+In: the content of results.json. Out: text. No number is computed here. `could see`: the smallest
+change, in points, that a comparison on these items would have seen (`mde.paired`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ def table(results: Mapping[str, Any]) -> str:
     statuses: list[str] = []
     for label in labels:
         statuses += [name for name in results[label]["status"] if name not in statuses]
-    rows = [["model", "accuracy", "95% interval", "n", *statuses, "cut", "tokens", "tok/s"]]
+    rows = [["model", "accuracy", "95% interval", "could see", "n", *statuses, "cut", "tokens",
+             "tok/s"]]  # fmt: skip
     for label in labels:
         one = results[label]
         speed = one["tokens_per_second"]
@@ -27,6 +29,7 @@ def table(results: Mapping[str, Any]) -> str:
                 label,
                 f"{100 * one['accuracy']:.1f}%",
                 f"[{100 * low:.1f}, {100 * high:.1f}]",
+                could_see(one),
                 str(one["n"]),
                 *(str(one["status"].get(name, 0)) for name in statuses),
                 f"{100 * one['truncation_share']:.1f}%",
@@ -61,8 +64,8 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
 def suite_table(results: Mapping[str, Any]) -> str:
     """The summary of an evaluation of a suite: a line a task, then what to be careful about."""
-    rows = [["task", "metric", "value", "95% interval", "n", "samples", "no verdict", "cut",
-             "tokens", "tok/s"]]  # fmt: skip
+    rows = [["task", "metric", "value", "95% interval", "could see", "n", "samples", "no verdict",
+             "cut", "tokens", "tok/s"]]  # fmt: skip
     warnings = list(results["warnings"])
     for name, one in results["tasks"].items():
         value, limits = headline(one)
@@ -73,6 +76,7 @@ def suite_table(results: Mapping[str, Any]) -> str:
                 one["metric"],
                 "–" if value is None else f"{100 * value:.1f}%",
                 "–" if limits is None else f"[{100 * limits[0]:.1f}, {100 * limits[1]:.1f}]",
+                could_see(one),
                 str(one["n_items"]),
                 str(one["samples"]),
                 str(one["broken"]),
@@ -85,11 +89,17 @@ def suite_table(results: Mapping[str, Any]) -> str:
             told = one["length_controlled"]
             low, high = told["ci95"]
             rows.append(["", "length-controlled", f"{100 * told['value']:.1f}%",
-                         f"[{100 * low:.1f}, {100 * high:.1f}]", *[""] * 6])  # fmt: skip
+                         f"[{100 * low:.1f}, {100 * high:.1f}]", *[""] * 7])  # fmt: skip
         warnings += [f"{name}: {text}" for text in one["warnings"]]
     model = results["model"]
     lines = [f"{model['label']}: {model['name']}", "", *_aligned(rows)]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings)])
+
+
+def could_see(one: Mapping[str, Any]) -> str:
+    """The smallest change, in points, that a comparison on the same items would have seen."""
+    effect = one["mde"]["paired"]
+    return "nothing" if effect is None else f"≥ {100 * effect:.1f}"
 
 
 def headline(one: Mapping[str, Any]) -> tuple[float | None, list[float] | None]:

@@ -8,11 +8,14 @@ every disagreement is an error of one of them. Runs no grader.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 Z95: Final = 1.959963984540054
+SIDES: Final = ("a", "b")
+# 95% limits of a share, from whether each response counts; None: left out.
+Limits = Callable[[Sequence[bool | None]], tuple[float, float]]
 Kind = Literal["both right", "both wrong", "only a", "only b", "no verdict"]
 
 
@@ -89,7 +92,7 @@ def error_rates(judged: Sequence[Judged], labelled: bool) -> tuple[ErrorRate, Er
     if labelled:
         both = [one for one in both if one.truth is not None]
     counts = []
-    for side in ("a", "b"):
+    for side in SIDES:
         said = [(getattr(one, side), one) for one in both]
         asked = [(s, one) for s, one in said if labelled or one.a != one.b]
         counts.append(
@@ -101,3 +104,24 @@ def error_rates(judged: Sequence[Judged], labelled: bool) -> tuple[ErrorRate, Er
             )
         )
     return counts[0], counts[1]
+
+
+def error_limits(judged: Sequence[Judged], side: str, limits: Limits) -> tuple[float, float]:
+    """`ErrorRate.interval` where responses are not independent, by other limits than Wilson's.
+
+    Args:
+        judged: all responses; the truths are a referee's.
+        side: of `SIDES`.
+        limits: of a share of these responses.
+    """
+
+    def flags(undecided: bool) -> list[bool | None]:
+        return [
+            None
+            if one.kind == "no verdict"
+            else one.a != one.b
+            and (undecided if one.truth is None else getattr(one, side) != one.truth)
+            for one in judged
+        ]
+
+    return limits(flags(undecided=False))[0], limits(flags(undecided=True))[1]

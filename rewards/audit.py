@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from conf.errors import RewardError, boundary
-from rewards.agreement import ErrorRate, Judged, error_rates, wilson
+from rewards.agreement import SIDES, ErrorRate, Judged, Limits, error_limits, error_rates, wilson
 from rewards.doctor_child import Answer, Child
 from rewards.oracles import ORACLES, UNSAFE
 from rewards.rollouts import Rollout, read_rollouts
@@ -80,13 +80,26 @@ def report(
     judged: Sequence[Judged],
     referee: str | None,
     examples: int,
+    limits: Limits | None = None,
 ) -> str:
-    """All of it, for people."""
+    """All of it, for people.
+
+    Args:
+        names: of the two graders.
+        rollouts: what they judged.
+        answers: their verdicts.
+        judged: both verdicts on each, with the truth.
+        referee: who said it; None: nobody.
+        examples: shown of each kind of disagreement.
+        limits: intervals for responses that are not independent; None: Wilson's.
+    """
     a, b = names
     kinds = Counter(one.kind for one in judged)
     n = len(judged) - kinds["no verdict"]
     apart = kinds["only a"] + kinds["only b"]
     low, high = wilson(apart, n)
+    if limits is not None:
+        low, high = limits([None if x.kind == "no verdict" else x.a != x.b for x in judged])
     lines = [
         f"{len(judged)} responses; a = {a}, b = {b}",
         f"{'':12}{'b right':>10}{'b wrong':>10}",
@@ -100,7 +113,9 @@ def report(
     by = "the file's labels" if labelled else referee and f"the referee {referee}"
     if by:
         lines.append(f"errors by {by}{'' if labelled else ', agreements taken to be right'}:")
-        lines += [f"  {name}: {_rate(rate)}" for name, rate in zip(names, rates, strict=True)]
+        for name, rate, side in zip(names, rates, SIDES, strict=True):
+            ends = rate.interval() if limits is None else error_limits(judged, side, limits)
+            lines.append(f"  {name}: {_rate(rate, ends)}")
     lines.append(f"in any case the two errors add up to at least {_share(apart, n)}")
     for kind, title in (("only a", f"{a} right, {b} wrong"), ("only b", f"{b} right, {a} wrong")):
         found = [k for k, one in enumerate(judged) if one.kind == kind][:examples]
@@ -115,8 +130,8 @@ def _share(k: int, n: int) -> str:
     return f"{k / n:.2%}" if n else "–"
 
 
-def _rate(rate: ErrorRate) -> str:
-    low, high = rate.interval()
+def _rate(rate: ErrorRate, limits: tuple[float, float]) -> str:
+    low, high = limits
     undecided = f", {rate.undecided} undecided" if rate.undecided else ""
     return (
         f"{_share(rate.errors, rate.n)} [{low:.2%}, {high:.2%}]: {rate.false_positives} false "

@@ -17,20 +17,11 @@ from typing import Any, Final
 import numpy as np
 
 from conf.errors import EvaluationError
-from eval.answers import (
-    Answered,
-    answered,
-    clusters_of,
-    naming,
-    shares,
-    strata_of,
-    weights_of,
-)
+from eval.answers import Answered, answered, clusters_of, naming, shares, weights_of
 from eval.comparison.read import Compared
-from eval.score import FEW_ITEMS
+from eval.score import FEW_ITEMS, mean_of
 from eval.statistics import paired
 from eval.statistics.families import Corrected
-from eval.statistics.mean import Estimate, proportion
 
 Json = dict[str, Any]
 FLIPPED: Final = 0.5  # least change of an item's share of right samples that counts as a flip
@@ -190,7 +181,7 @@ def entry(pair: TaskPair, corrected: Corrected) -> Json:
     """The TASK entry of comparison.json."""
     change, level = pair.change, corrected.level
     detectable = change.detectable(level)
-    sides = [_alone(side, pair.population) for side in (pair.base, pair.other)]
+    sides = [mean_of(side, pair.population) for side in (pair.base, pair.other)]
     flips = Counter(direction for direction, _, _ in _flipped(pair))
     table = change.table
     single = max(_samples(pair.base), _samples(pair.other)) == 1
@@ -248,17 +239,6 @@ def limits(interval: Any) -> list[float]:
 
 def _samples(items: Sequence[Answered]) -> int:
     return max(len(item.values) for item in items)
-
-
-def _alone(items: Sequence[Answered], population: Mapping[str, int] | None) -> Estimate:
-    draws = sum(len(item.values) for item in items)
-    return proportion(
-        shares(items),
-        clusters_of(items),
-        weights=weights_of(items, population),
-        strata=strata_of(items),
-        draws=draws,
-    )
 
 
 def _flipped(pair: TaskPair) -> list[tuple[str, Answered, Answered]]:

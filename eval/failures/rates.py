@@ -86,7 +86,7 @@ def _kind(
 
 def _share(records: Sequence[Mapping[str, Any]], hits: Sequence[bool]) -> Json:
     items = [record.get("index", at) for at, record in enumerate(records)]
-    interval = share_interval(hits, items, [record.get("cluster") for record in records])
+    interval = share_interval(hits, items, [record.get("cluster") or None for record in records])
     return {"share": sum(hits) / len(hits), "ci95": [interval.low, interval.high]}
 
 

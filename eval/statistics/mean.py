@@ -60,6 +60,14 @@ def codes(names: Sequence[Hashable | None]) -> Codes:
     return np.array(found, dtype=np.int64)
 
 
+def cluster_shares(size: int, clusters: Codes | None, weights: Floats | None) -> Floats:
+    """Each cluster's share of the weight of `size` items; each item is a cluster without codes."""
+    w = np.full(size, 1 / size) if weights is None else weights / weights.sum()
+    if clusters is None:
+        return w
+    return np.bincount(np.unique(clusters, return_inverse=True)[1], w).astype(float)
+
+
 def score_interval(share: float, n: float, quantile: float) -> Interval:
     """Wilson's formula for any positive n and any quantile (normal or Student's)."""
     square = quantile**2 / n

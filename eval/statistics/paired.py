@@ -26,10 +26,10 @@ from eval.statistics.intervals import (
     Interval,
     Paired,
     mcnemar_exact,
-    minimum_detectable_effect,
     paired_difference,
 )
-from eval.statistics.mean import Codes, Floats, robust_error, score_interval
+from eval.statistics.mean import Codes, Floats, cluster_shares, robust_error, score_interval
+from eval.statistics.power import detectable_change
 from eval.statistics.samples import RESAMPLES, bootstrap_interval
 
 EXACT_CELLS: Final = 100_000_000  # additions that the exact distribution of a sign-flip may take
@@ -57,6 +57,8 @@ class Change:
         test: `mcnemar-exact`, `sign-flip` (exact) or `sign-flip-sampled`.
         p_value: two-sided.
         effective_n: pairs of independent answers that would give this standard error.
+        standard_error: of the difference, cluster-robust.
+        shares: of the weight, one per cluster; None for `mcnemar-exact`.
     """
 
     n: int
@@ -72,14 +74,20 @@ class Change:
     test: str
     p_value: float
     effective_n: float
+    standard_error: float
+    shares: tuple[float, ...] | None
 
     def detectable(self, level: float = ALPHA) -> float:
         """Smallest true change that would have been seen with 80% power; infinity for none.
 
-        That of the exact McNemar test at the effective number of items and this discordance.
+        That of the exact McNemar test at the effective number of items and this discordance, and
+        not below that of the sign-flip test where this was the test: G clusters cannot give a
+        p-value below 2^(1−G), however many items they hold.
         """
-        pairs = max(int(self.effective_n), 1)
-        return minimum_detectable_effect(pairs, self.discordance, alpha=level)
+        shares = None if self.shares is None else np.array(self.shares)
+        return detectable_change(
+            self.effective_n, self.discordance, self.standard_error, shares, level
+        )
 
     def word(self, level: float = ALPHA) -> str:
         """The verdict when the p-value must not exceed `level`."""
@@ -122,6 +130,7 @@ def compare_items(
     count = a.size if clusters is None else int(np.unique(clusters).size)
     cells = np.array([w @ (a * b), w @ (a * (1 - b)), w @ ((1 - a) * b), w @ ((1 - a) * (1 - b))])
     error, degrees = robust_error(b - a, clusters, weights)
+    shares = None
     binary = bool(np.all((a == 0) | (a == 1)) and np.all((b == 0) | (b == 1)))
     bootstrap = None
     if count > 1 and resamples:
@@ -141,6 +150,7 @@ def compare_items(
         p_value, test = sign_flip(b - a, clusters, weights, seed=seed)
         interval = _newcombe(cells, effective, float(stats.t.ppf(1 - ALPHA / 2, max(degrees, 1))))
         method = "newcombe-10-cluster"
+        shares = tuple(cluster_shares(a.size, clusters, weights).tolist())
     return Change(
         n=int(a.size),
         clusters=count,
@@ -155,6 +165,8 @@ def compare_items(
         test=test,
         p_value=p_value,
         effective_n=effective,
+        standard_error=error,
+        shares=shares,
     )
 
 
@@ -272,7 +284,7 @@ def line(change: Change, level: float = ALPHA, p_adjusted: float | None = None) 
     could = ""
     if word == UNCLEAR:
         seen = change.detectable(level)
-        could = f" (could have seen {_seen(seen)})"
+        could = f" (could have seen {_seen(seen, change)})"
     parts = [
         f"{word}{could}: {100 * change.difference:+.1f} points "
         f"[{100 * change.interval.low:+.1f}, {100 * change.interval.high:+.1f}]",
@@ -286,8 +298,10 @@ def line(change: Change, level: float = ALPHA, p_adjusted: float | None = None) 
     return ", ".join(parts)
 
 
-def _seen(detectable: float) -> str:
-    return f"≥ {100 * detectable:.1f} points" if math.isfinite(detectable) else "nothing at this n"
+def _seen(detectable: float, change: Change) -> str:
+    if math.isfinite(detectable):
+        return f"≥ {100 * detectable:.1f} points"
+    return "nothing at this n" if change.clusters == change.n else "nothing over so few clusters"
 
 
 def p_text(p_value: float) -> str:

@@ -97,10 +97,8 @@ def bootstrap_interval(
     resamples: int = RESAMPLES,
     confidence: float = 1 - ALPHA,
 ) -> Interval:
-    """Percentile interval of a weighted mean, clusters drawn with replacement.
+    """Interval of a weighted mean (`expanded_percentiles`), clusters drawn with replacement.
 
-    The percentiles are moved outwards to Φ(∓t·√(G/(G−1))), t of G−1 degrees (Hesterberg 2015,
-    arXiv 1411.5279, "expanded percentile"): the plain ones are too narrow for few clusters.
     Clusters with the same sums are drawn together, as one multinomial category, which is the same
     distribution at a fraction of the cost. A sample without any spread has a bootstrap without
     any: callers must not show that as certainty (`spread_interval`).
@@ -132,9 +130,25 @@ def bootstrap_interval(
     for start in range(0, resamples, step):
         drawn = generator.multinomial(count, times / count, size=min(step, resamples - start))
         means.append((drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1]))
-    t = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * math.sqrt(count / (count - 1))
-    tail = float(stats.norm.cdf(-t))
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+    return expanded_percentiles(np.concatenate(means), count, confidence)
+
+
+def expanded_percentiles(
+    replicates: ArrayLike, clusters: int, confidence: float = 1 - ALPHA
+) -> Interval:
+    """The interval of bootstrap replicates of anything, moved outwards for few clusters.
+
+    To Φ(∓t·√(G/(G−1))), t of G−1 degrees (Hesterberg 2015, arXiv 1411.5279, "expanded
+    percentile"): the plain percentiles are too narrow.
+
+    Args:
+        replicates: the statistic on each bootstrap sample.
+        clusters: G that were drawn from, at least two.
+        confidence: two-sided.
+    """
+    t = float(stats.t.ppf((1 + confidence) / 2, clusters - 1))
+    tail = float(stats.norm.cdf(-t * math.sqrt(clusters / (clusters - 1))))
+    low, high = np.quantile(np.asarray(replicates, dtype=float), [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
@@ -159,5 +173,9 @@ def spread_interval(
             y, clusters, weights, seed=seed, resamples=resamples, confidence=confidence
         )
         return found, "cluster-bootstrap"
-    quantile = float(stats.norm.ppf((1 + confidence) / 2))
-    return score_interval(float(y[0]), count, quantile), "wilson-clusters"
+    return alike_interval(float(y[0]), count, confidence), "wilson-clusters"
+
+
+def alike_interval(share: float, clusters: int, confidence: float = 1 - ALPHA) -> Interval:
+    """Wilson's interval with the clusters as items, for values among which there is no spread."""
+    return score_interval(share, clusters, float(stats.norm.ppf((1 + confidence) / 2)))

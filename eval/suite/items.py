@@ -8,6 +8,7 @@ the grader which rows it can grade at all.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -226,7 +227,7 @@ def _item(task: Task, row: Mapping[str, Any], raw: Mapping[str, Any], where: str
         return columns.value(known, name, where)
 
     found = column(task.strata)
-    cluster = None if task.cluster is None else columns.as_text(column(task.cluster))
+    cluster = None if task.cluster is None else _cluster(column(task.cluster))
     turns = None
     if task.turns is not None:
         said = column(task.turns)
@@ -245,6 +246,12 @@ def _item(task: Task, row: Mapping[str, Any], raw: Mapping[str, Any], where: str
         extra={name: _plain(column(source)) for name, source in task.extra.items()},
         turns=turns,
     )
+
+
+def _cluster(found: Any) -> str | None:
+    """A cluster's name; an absent or empty one is None: the item stands alone."""
+    absent = found is None or (isinstance(found, float) and math.isnan(found))
+    return None if absent else columns.as_text(found).strip() or None
 
 
 def _plain(found: Any) -> Any:

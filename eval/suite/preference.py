@@ -1,13 +1,14 @@
 """Win rates of a preference task, as they are and with the length held equal.
 
 In: records that `graders.pairwise` graded; for `with_baseline`, the records of the model that one
-compares with. Out: win rate (ties count a half) with a bootstrap interval over questions, how often
-the judge's choice turned with the order, and the length-controlled win rate. Asks no judge.
+compares with. Out: win rate (ties count a half), which is the mean that every evaluation reports,
+how often the judge's choice turned with the order, and the length-controlled win rate with a
+bootstrap interval over questions. Asks no judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conf.errors import DataError
-from eval.answers import naming
+from eval.answers import answered, clusters_of, naming
 from eval.items import Item
 from eval.records import Record, whole_records
+from eval.statistics.intervals import Interval
+from eval.statistics.mean import Codes
+from eval.statistics.samples import alike_interval, expanded_percentiles
 from eval.stored import has_tasks, stored
 from eval.suite.task import Task
-from rewards.verdict import BROKEN
 
 RESAMPLES: Final = 1000
 SEED: Final = 1
@@ -76,25 +79,27 @@ def _turns(item: Item) -> list[dict[str, Any]]:
     return [{"id": item.id, "index": item.index}, *rest]
 
 
-def preference_result(records: Sequence[Record]) -> dict[str, Any]:
-    """The entries of results.json that only a preference task has."""
-    judged = [record for record in records if record["verdict"]["status"] not in BROKEN]
-    told = [record["verdict"]["components"] for record in judged]
-    scores = np.array([record["verdict"]["score"] for record in judged], dtype=float)
+def preference_result(records: Sequence[Record], result: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of results.json that only a preference task has.
+
+    Args:
+        records: the task's.
+        result: what `eval.score` says of them by the metric `win_rate`.
+    """
+    items = answered(records, "win_rate")
+    told = [record["verdict"]["components"] for item in items for record in item.records]
+    scores = np.array([value for item in items for value in item.values], dtype=float)
     longer = np.array([one["longer"] for one in told], dtype=float)
-    names = [str(r["cluster"] if r["cluster"] is not None else r["index"]) for r in judged]
-    clusters = np.unique(names, return_inverse=True)[1]
-    drawn = _resampled(clusters)
-    rates = [float(scores[rows].mean()) for rows in drawn]
-    controlled = [length_controlled(scores[rows], longer[rows]) for rows in drawn]
+    shared = clusters_of(items)
+    clusters = np.repeat(
+        np.arange(len(items)) if shared is None else shared, [len(item.values) for item in items]
+    )
+    limits = _limits(scores, longer, clusters)
     return {
-        "accuracy": float(scores.mean()),
-        "ci95": _limits(rates),
-        "method": "cluster-bootstrap",
-        "win_rate": {"value": float(scores.mean()), "ci95": _limits(rates)},
+        "win_rate": {"value": result["accuracy"], "ci95": result["ci95"]},
         "length_controlled": {
             "value": length_controlled(scores, longer),
-            "ci95": _limits(controlled),
+            "ci95": [limits.low, limits.high],
         },
         "wins": int(sum(one["win"] for one in told)),
         "ties": int(sum(one["tie"] for one in told)),
@@ -134,17 +139,18 @@ def length_controlled(scores: Floats, longer: Floats) -> float:
     return float(1 / (1 + np.exp(-weights[0])))
 
 
-def _resampled(clusters: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Rows of each bootstrap sample; clusters are drawn whole."""
+def _limits(scores: Floats, longer: Floats, clusters: Codes) -> Interval:
+    """95% interval of the length-controlled rate by bootstrap; clusters are drawn whole.
+
+    Where all pairs went the same way there is nothing to draw: Wilson's over clusters.
+    """
+    rows = [np.flatnonzero(clusters == code) for code in np.unique(clusters)]
+    count = len(rows)
+    if count < 2 or float(np.ptp(scores)) == 0:
+        return alike_interval(length_controlled(scores, longer), count)
     generator = np.random.default_rng(SEED)
-    count = int(clusters.max()) + 1
-    rows = [np.flatnonzero(clusters == number) for number in range(count)]
-    return [
-        np.concatenate([rows[number] for number in generator.integers(0, count, count)])
-        for _ in range(RESAMPLES)
-    ]
-
-
-def _limits(values: Sequence[float]) -> list[float]:
-    low, high = np.quantile(np.asarray(values), [0.025, 0.975])
-    return [float(low), float(high)]
+    rates = []
+    for _ in range(RESAMPLES):
+        drawn = np.concatenate([rows[at] for at in generator.integers(0, count, count)])
+        rates.append(length_controlled(scores[drawn], longer[drawn]))
+    return expanded_percentiles(rates, count)

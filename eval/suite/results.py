@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eval.answers import answered, status_of
 from eval.graders.refusal import REFUSED
 from eval.records import Record
-from eval.score import Result, summarise
-from eval.statistics.intervals import wilson
+from eval.score import Result, mean_of, summarise
 from eval.suite.preference import preference_result
 from eval.suite.task import Task
 from rewards.verdict import BROKEN
@@ -55,9 +55,9 @@ def task_result(
         "components": _components(records),
     }
     if task.metric in ("refusal_rate", "over_refusal_rate"):
-        result["rate"] = _refused(records)
+        result["rate"] = _refused(records, population)
     if task.metric == "win_rate":
-        result.update(preference_result(records))
+        result.update(preference_result(records, result))
     if result["truncation_share"] > MANY_TRUNCATED:
         result["warnings"].append(
             f"{100 * result['truncation_share']:.0f}% of the responses were cut at "
@@ -79,19 +79,20 @@ def _components(records: Sequence[Record]) -> dict[str, float]:
     return {name: sum(found) / len(found) for name, found in sorted(values.items())}
 
 
-def _refused(records: Sequence[Record]) -> Result:
-    """The share of refusals among the responses that could be read."""
-    told = [
-        record["verdict"]["components"][REFUSED]
-        for record in _judged(records)
-        if REFUSED in record["verdict"]["components"]
-    ]
-    if not told:
+def _refused(records: Sequence[Record], population: Mapping[str, int] | None) -> Result:
+    """The share of refusals among the responses that could be read, over items as the accuracy."""
+
+    def refused(record: Record) -> float | None:
+        told = None if status_of(record) in BROKEN else record["verdict"]["components"].get(REFUSED)
+        return None if told is None else float(told)
+
+    items = answered(records, counts=refused)
+    if not items:
         return {"value": None, "ci95": None, "refused": 0, "n": 0}
-    interval = wilson(int(sum(told)), len(told))
+    found = mean_of(items, population)
     return {
-        "value": sum(told) / len(told),
-        "ci95": [interval.low, interval.high],
-        "refused": int(sum(told)),
-        "n": len(told),
+        "value": found.value,
+        "ci95": [found.interval.low, found.interval.high],
+        "refused": int(sum(sum(item.values) for item in items)),
+        "n": sum(len(item.values) for item in items),
     }

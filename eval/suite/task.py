@@ -77,8 +77,8 @@ class Task(BaseModel):
         gold: `row`: the row's answer; `baseline`: another model's response to the same question.
         probe: leave out, and count, rows that the grader cannot grade at all.
         strata: column that a sub-sample is balanced over and results are broken down by.
-        cluster: column whose equal values belong together (one text, one template); None: each
-            question for itself.
+        cluster: column whose equal values belong together (one text, one template); None, or a
+            row without a value: each question for itself.
         extra: further columns for breakdowns, by the name that the records give them.
         metric: what the task reports.
         path: of the declaration.

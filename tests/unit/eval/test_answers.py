@@ -74,6 +74,19 @@ def test_clusters_are_told_only_where_items_share_one() -> None:
     assert codes.tolist() == [0, 1, 1]
 
 
+def test_rows_without_a_cluster_are_not_one() -> None:
+    # 40 rows of 20 passages, 360 without a passage: 380 clusters, whatever "absent" is called.
+    for absent in (None, ""):
+        records = [
+            _record(i, "+-"[i * 7 % 15 > 6], cluster=f"p{i // 2}" if i < 40 else absent)
+            for i in range(400)
+        ]
+        found = summarise("m", "p", "f", records)
+        assert found["clusters"] == 380
+        low, high = found["ci95"]
+        assert high - low == pytest.approx(2 * 1.96 * (0.25 / 400) ** 0.5, rel=0.08)
+
+
 def test_several_samples_give_pass_and_majority_at_k() -> None:
     found = summarise("m", "p", "f", _samples("++--", "----", "++++", "+---"))
     assert (found["n_items"], found["n"], found["samples"]) == (4, 16, 4)

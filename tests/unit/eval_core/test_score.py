@@ -11,7 +11,7 @@ from conf.errors import EvaluationError
 from eval.comparison.two import compare_two
 from eval.items import Item
 from eval.score import grade, summarise
-from eval.summary import table
+from eval.summary import could_see, table
 from rewards.registry import load_reward
 
 STATUS = {"+": "correct", "-": "wrong", "?": "verifier_error"}
@@ -126,6 +126,11 @@ def grade_and_break(response: str, gold: str) -> float:
     raise ZeroDivisionError(response)
 
 
+def test_the_terminal_says_what_could_have_been_seen() -> None:
+    # 1,319 items at 20% discordance: 2.8016·√(0.2/1319) = 3.45 points, the exact test 3.5.
+    assert could_see(summarise("m", "p", "f", _records("+-+-+" * 263 + "++--"))) == "≥ 3.5"
+
+
 def test_the_table_is_aligned_and_complete() -> None:
     results: dict[str, Any] = {
         "before": summarise("before", "p", "f", _records("+---?")),
@@ -138,7 +143,8 @@ def test_the_table_is_aligned_and_complete() -> None:
     lines = table(results).splitlines()
     assert lines[0] == "d.parquet: 5 of 2,000 items, greedy, at most 16 tokens"
     head, before, tuned = lines[2:5]
-    for name in ("accuracy", "95% interval", "wrong", "verifier_error", "tok/s"):
+    assert before[head.index("could see") :].split()[0] == "nothing"  # of five items
+    for name in ("accuracy", "95% interval", "could see", "wrong", "verifier_error", "tok/s"):
         assert name in head
     assert len(head) == len(before) == len(tuned)
     assert before.split()[:2] == ["before", "25.0%"]

@@ -72,6 +72,8 @@ def test_which_model_is_meant(name, model):
 def test_within_the_interval_it_agrees(tmp_path):
     (gap,) = calibrate(evaluated(tmp_path, 99))
     assert gap.state == "agrees" and gap.causes == () and gap.line.startswith("agrees: 49.5%")
+    # (1.96 + 0.8416)·√(0.495·0.505/200) = 9.9 points; Wilson's interval is a little narrower.
+    assert gap.line.endswith("could have seen ≥ 9.8 points")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from conf.errors import ConfigError, DataError
 from eval.items import Item
 from eval.suite.flow import evaluate_suite
 from eval.suite.preference import length_controlled, with_baseline
+from eval.suite.results import task_result
 from eval.suite.task import load_task
 
 
@@ -49,6 +50,46 @@ def test_the_fit_is_the_maximum_of_the_likelihood() -> None:
     best = minimize(loss, np.zeros(2), tol=1e-12).x
     expected = 1 / (1 + np.exp(-best[0]))
     assert length_controlled(scores, longer) == pytest.approx(expected, abs=1e-5)
+
+
+def _won(scores: list[float], cluster: str | None = None) -> dict[str, Any]:
+    """The entry of a preference task with these pairs, ours now longer and now shorter."""
+    records = [
+        {"index": i, "id": str(i), "sample": 0, "stratum": "s", "tokens": 5, "prompt_tokens": 3,
+         "cluster": cluster, "seconds": 0.5, "finish_reason": "stop",
+         "verdict": {"status": "correct" if score == 1 else "wrong", "acc": score, "score": score,
+                     "pred": "", "detail": "", "components": {
+                         "win": float(score == 1), "tie": float(score == 0.5), "order_first": 0.0,
+                         "order_second": 0.0, "longer": 0.1 * (-1) ** i, "characters": 9.0,
+                         "baseline_characters": 9.0}}}
+        for i, score in enumerate(scores)
+    ]  # fmt: skip
+    return task_result(load_task("mt_bench"), {"name": "m", "fingerprint": "f"}, records)
+
+
+def test_ten_wins_of_ten_are_not_certain() -> None:
+    found = _won([1.0] * 10)
+    assert (found["win_rate"]["value"], found["method"]) == (1.0, "wilson")
+    # Wilson at 10 of 10: 10/(10 + 1.96²) = 0.7225.
+    assert found["win_rate"]["ci95"] == pytest.approx([0.7225, 1.0], abs=1e-4)
+    low, high = found["length_controlled"]["ci95"]
+    assert low < 0.75 and found["length_controlled"]["value"] < high
+    low, high = _won([1.0])["win_rate"]["ci95"]
+    assert low == pytest.approx(1 / (1 + 1.96**2), abs=1e-4) and high == 1.0
+    low, high = _won([1.0])["length_controlled"]["ci95"]
+    assert low < 0.3 and high > 0.9
+
+
+def test_ties_have_the_interval_of_shares() -> None:
+    # Five wins, ten ties, five losses: mean 1/2, SE² = s²/20 with s² = 2.5/19, so that
+    # p(1−p)/SE² = 38, held to the 20 pairs; t of 19 degrees, 2.0930: 1/2 ∓ t/(2·√(20 + t²)).
+    found = _won([1.0] * 5 + [0.5] * 10 + [0.0] * 5)
+    half = 2.0930 / (2 * (20 + 2.0930**2) ** 0.5)
+    assert found["win_rate"]["ci95"] == pytest.approx([0.5 - half, 0.5 + half], abs=1e-4)
+    assert found["ci95"] == found["win_rate"]["ci95"]
+    assert found["length_controlled"]["value"] == pytest.approx(0.5, abs=0.01)
+    low, high = found["length_controlled"]["ci95"]
+    assert 0.2 < low < 0.42 and 0.58 < high < 0.8
 
 
 @pytest.fixture
@@ -93,8 +134,10 @@ def test_two_models_are_compared_turn_by_turn(
     # shown: 5 are longer than the baseline's, 1 is shorter.
     assert (task["wins"], task["ties"], task["losses"]) == (10, 0, 2)
     assert task["win_rate"]["value"] == pytest.approx(10 / 12)
+    # Six questions of two turns, five won whole: SE² = (5/36)/5, t of 5 degrees is 2.5706, and the
+    # lower end (5/6 + t²/10 − t·√((5/36)/5 + (t/10)²)) / (1 + t²/5).
     low, high = task["win_rate"]["ci95"]
-    assert 0.4 < low < 10 / 12 < high <= 1.0
+    assert low == pytest.approx(0.3044, abs=1e-4) and 10 / 12 < high <= 1.0
     assert task["accuracy"] == task["win_rate"]["value"]
     assert 0 < task["length_controlled"]["value"] < 1
     assert task["mean_characters"] > task["baseline_mean_characters"]

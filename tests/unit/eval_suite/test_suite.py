@@ -63,6 +63,8 @@ def test_records_hold_it_all_and_results_follow(
     assert [item["id"] for item in items["items"]] == [r["id"] for r in records]
     table = suite_table(results)
     assert "sums" in table and "75.0%" in table and "n = 12 is below 200" in table
+    told = table.splitlines()  # four clusters: no p-value below 2/2^4 = 0.125
+    assert told[3][told[2].index("could see") :].split()[0] == "nothing"
     assert "12 of 12 items to generate" in said
 
 

@@ -130,6 +130,21 @@ def test_a_users_source_beside_its_task(sums: Path) -> None:
         task_items(load_task(sums))
 
 
+def test_rows_that_lack_the_cluster_stand_alone(tmp_path: Path) -> None:
+    lines = [{"q": "a", "a": "1", "passage": "p"}, {"q": "b", "a": "1", "passage": 7.0},
+             {"q": "c", "a": "1"}, {"q": "d", "a": "1", "passage": None},
+             {"q": "e", "a": "1", "passage": ""}, {"q": "f", "a": "1", "passage": " "},
+             {"q": "g", "a": "1", "passage": float("nan")}]  # fmt: skip
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    task = tmp_path / "t.yaml"
+    task.write_text(
+        'source: {files: {test: t.jsonl}, template: "{q}", answer: a}\n'
+        "grader: exact\ncluster: passage?\n"
+    )
+    found = task_items(load_task(str(task))).items
+    assert [item.cluster for item in found] == ["p", "7", *[None] * 5]
+
+
 def test_what_the_grader_cannot_grade_is_left_out_and_counted(tmp_path: Path) -> None:
     asked = [
         {"key": "1", "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"],

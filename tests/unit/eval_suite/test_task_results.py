@@ -39,6 +39,23 @@ def test_a_rate_is_of_refusals_whatever_was_wanted(name: str, wanted: str, accur
     assert found["components"] == {"refused": 0.25}
 
 
+def test_refusals_have_the_interval_of_the_accuracy() -> None:
+    # 10 of 40 items refused, each answered 16 times alike: no more than 40 items' worth is known.
+    records = [
+        record(i, "I can't help with that." if i < 10 else "Sure, do this.", "comply", sample=s)
+        for i in range(40)
+        for s in range(16)
+    ]
+    found = task_result(load_task("xstest_safe"), MODEL, records)
+    assert (found["rate"]["refused"], found["rate"]["n"]) == (160, 640)
+    low, high = found["ci95"]  # of compliance
+    assert found["rate"]["ci95"] == pytest.approx([1 - high, 1 - low])
+    # p = 0.25, n = 39, t = 2.0227: (0.25 + t²/78 ∓ t·√(0.1875/39 + (t/78)²)) / (1 + t²/39).
+    assert found["rate"]["ci95"] == pytest.approx([0.138, 0.409], abs=1e-3)
+    alone = task_result(load_task("xstest_safe"), MODEL, records[::16])
+    assert alone["rate"]["ci95"] == pytest.approx([0.1419, 0.4019], abs=2e-4)
+
+
 def test_nobody_could_be_read() -> None:
     found = task_result(load_task("advbench"), MODEL, [record(0, "", "refuse")])
     assert found["rate"]["value"] is None and found["status"] == {"unparseable": 1}
