@@ -27,14 +27,57 @@ def reason(filter_, row) -> str | None:
 
 
 def test_gold_answers_are_given_to_the_verifier(make) -> None:
-    assert reason(Gold(), make.rl("q", "1,234")) is None
-    assert reason(Gold(), make.rl("q", r"\boxed{}")) == "gold_unusable"
+    gold = Gold(reward="math")
+    assert reason(gold, make.rl("q", "1,234")) is None
+    assert (
+        reason(gold, make.rl("q", "90\\text{ square\nunits}")) is None
+    )  # in a box, not after ####
+    assert reason(gold, make.rl("q", r"\boxed{}")) == "gold_unusable"
     assert reason(Gold(reward="exact"), make.rl("q", "a cat")) is None
     # Of a composition, what says what is right: a gold answer need not be long, nor formatted.
     assert reason(Gold(reward="exact if tags"), make.rl("q", "a cat")) is None
     assert reason(Gold(reward="exact", response=r"\boxed{{gold}}"), make.rl("q", "a cat")) is None
-    assert reason(Gold(), make.sft("q", "a")) is None
-    assert reason(Gold(), make.rl("q", None)) == "gold_unusable"
+    assert reason(gold, make.sft("q", "a")) is None
+    assert reason(gold, make.rl("q", None)) == "gold_unusable"
+
+
+def test_each_row_is_judged_by_its_own_source(make) -> None:
+    rows = [make.rl("q", r"\boxed{}"), make.rl("q", r"\boxed{}"), make.rl("q", r"\boxed{}")]
+    for row, source in zip(rows, ("problems", "words", "others"), strict=True):
+        row["extra_info"]["source"] = source
+    gold = Gold(sources={"problems": {"reward": "math"}, "words": {"reward": "exact"}})
+    assert [f and f.reason for f in gold.judge(rows)] == ["gold_unusable", None, None]
+    assert [f and f.reason for f in Gold(reward="exact").judge(rows)] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("reward", "gold", "found"),
+    [
+        ("countdown", '{"numbers": [3, 3, 8, 8], "target": 24}', None),  # 8/(3 - 8/3)
+        ("countdown", '{"numbers": [1, 1, 1, 1], "target": 24}', "gold_fails"),
+        ("countdown", '{"numbers": [], "target": 24}', "gold_unusable"),
+        ("code", '{"test_list": ["assert f(1) == 2"]}', None),
+        ("code", '{"test_list": []}', "gold_unusable"),
+        ("code", "#### 4", "gold_unusable"),
+        ("ifeval", '{"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}', None),
+        ("ifeval", '{"instruction_id_list": ["no:such"], "kwargs": [{}]}', "gold_unusable"),
+        ("judge", "anything", None),
+    ],
+)
+def test_golds_that_are_no_answers(make, reward: str, gold: str, found: str | None) -> None:
+    assert reason(Gold(reward=reward), make.rl("q", gold)) == found
+
+
+def test_reference_programs_are_run_where_that_is_asked_for(make) -> None:
+    def row(returned: int) -> dict:
+        program = f"def f(x):\n    return x + {returned}\n"
+        return make.rl("q", json.dumps({"test_list": ["assert f(1) == 2"], "reference": program}))
+
+    options = {"reward": "code", "reward_options": {"allow_unsafe": True}}
+    assert [reason(Gold(**options), row(n)) for n in (1, 2)] == [None, None]
+    run = Gold(**options, run=True)
+    assert [reason(run, row(n)) for n in (1, 2)] == [None, "gold_unusable"]
+    assert reason(run, make.rl("q", '{"test_list": ["assert f(1) == 2"]}')) is None
 
 
 def test_a_gold_answer_that_is_judged_wrong_and_a_verifier_that_breaks(make, tmp_path) -> None:
