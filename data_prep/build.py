@@ -17,8 +17,10 @@ from tempfile import TemporaryFile
 from typing import Any, Final
 
 from conf.errors import DataError
+from data_prep.catalog import verifier_of
 from data_prep.curate import curate
 from data_prep.decontaminate.judge import Decontamination
+from data_prep.golds import gold_entry
 from data_prep.intake import Tally, example_rows, stem
 from data_prep.judge import FINDINGS
 from data_prep.licence import refuse_uncommercial
@@ -119,6 +121,7 @@ def _write(source: Source, spec: Spec, request: Request, folder: Path) -> Manife
         versions=versions(),
         decontaminated=screen.filter.compared if screen else None,
         not_found=screen.filter.missing if screen else None,
+        golds={source.name: gold_entry(verifier_of(spec))},
     )
     (folder / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return manifest

@@ -15,11 +15,12 @@ from typing import Any, Final
 
 from conf.errors import ConfigError, DataError
 from data_prep.filters.base import text_of
+from data_prep.filters.gold import Verifier
 from data_prep.intake import Intake, Tally, example_rows
 from data_prep.request import Item, Request
 from data_prep.rows import Row, meta
 from data_prep.rows_schema import Kind
-from data_prep.sources.base import Drop
+from data_prep.sources.base import Drop, Spec
 from data_prep.sources.columns import unfilled
 from data_prep.sources.declare import Declaration, declaration, nearest
 from data_prep.sources.declare import names as declared_names
@@ -42,6 +43,9 @@ class Opened:
         inputs: the local files that it reads.
         kinds: of rows that it can give.
         generated: made here, test and train apart by construction.
+        row_source: what its RL rows name as their `source`.
+        verifier: of its rows' gold answers; None: it names none.
+        tried_on_reading: its gold answers are tried as it is read.
     """
 
     label: str
@@ -51,6 +55,9 @@ class Opened:
     inputs: Sequence[Path]
     kinds: Sequence[Kind]
     generated: bool = False
+    row_source: str = ""
+    verifier: Verifier | None = None
+    tried_on_reading: bool = False
 
 
 def _own_spec(item: Item, seed: int, out: Path) -> dict[str, Any]:
@@ -74,7 +81,10 @@ def look_up(item: Item, request: Request) -> Opened:
         files = source.inputs(spec)
         kinds: tuple[Kind, ...] = ("rl", "sft")
         known = (source.licence, source.url, source.ability)
-        return Opened(item.label, *known, files, kinds, source.generated)
+        verifier = verifier_of(spec)
+        return Opened(
+            item.label, *known, files, kinds, source.generated, source.data_source, verifier, True
+        )
     declared = _declared(item)
     places = source_files(declared, item.local)
     if declared.eval_only and "train" in places:
@@ -84,7 +94,34 @@ def look_up(item: Item, request: Request) -> Opened:
         )
     files = [path for paths in places.values() for path in paths or ()]
     known = (declared.licence, declared.url, declared.ability)
-    return Opened(item.label, *known, files, declared.kind)
+    verifier, named = _verifier(declared)
+    return Opened(
+        item.label,
+        *known,
+        [*files, *named],
+        declared.kind,
+        row_source=declared.name,
+        verifier=verifier,
+    )
+
+
+def verifier_of(spec: Spec) -> Verifier | None:
+    """What tries the gold answers of a source in code."""
+    if spec.reward is None:
+        return None
+    return Verifier(reward=spec.reward, options=spec.reward_options)
+
+
+def _verifier(declared: Declaration) -> tuple[Verifier | None, list[Path]]:
+    """What judges a declaration's RL rows, and the user's file that it lies in."""
+    if declared.reward is None or "rl" not in declared.kind:
+        return None, []
+    where, found, function = declared.reward.rpartition(".py:")
+    if not found or declared.bundled:
+        return Verifier(reward=declared.reward, options=declared.reward_options), []
+    path = declared.path.parent / f"{where}.py"  # an absolute one stays as it is
+    named = [path] if path.is_file() else []
+    return Verifier(reward=f"{path}:{function}", options=declared.reward_options), named
 
 
 def _declared(item: Item) -> Declaration:

@@ -24,6 +24,7 @@ from data_prep.corpus import Corpus, Sign, load_corpus, resolve_steps
 from data_prep.decontaminate.judge import Decontamination
 from data_prep.engine import Engine, load_engine
 from data_prep.gather import Arranged, WriteShard, arrange, gather, shard_names, shard_rows
+from data_prep.golds import gold_entries, say_untried, with_golds
 from data_prep.held_out import compared_with, put_questions
 from data_prep.intake import stem
 from data_prep.judge import FINDINGS, Judge, verdict_path
@@ -127,17 +128,19 @@ def _key(spec: dict[str, Any], inputs: dict[str, FileEntry]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _steps(request: Request) -> Steps:
-    """What happens to the rows, decontamination included.
+def _steps(request: Request, opened: Sequence[Opened]) -> Steps:
+    """What happens to the rows, gold answers tried and decontamination included.
 
     Raises:
         ConfigError: a name or option that does not exist, or that would be ignored.
+        RewardError: a source's reward does not load.
     """
-    named = request.filters
     default = type(request).model_fields["test_filters"].default
     for name in request.test_filters:
-        if name not in named and name not in default:
+        if name not in request.filters and name not in default:
             raise ConfigError(f"test_filters names {name!r}, which is none of filters=…")
+    rl = request.kinds is None or "rl" in request.kinds
+    named = with_golds(request.filters, opened, request.try_golds and rl)
     if not request.decontaminate:
         return sort_steps(named)
     return sort_steps(with_decontamination(named, request.eval_sets))
@@ -157,6 +160,7 @@ def curate(request: Request) -> tuple[Manifest, bool]:
     Raises:
         ConfigError: a source, filter or key that does not exist.
         DataError: no usable data, a licence that forbids it, or `out` holds something else.
+        RewardError: a source's reward does not load, or broke on a row.
     """
     if request.dry_run is not None:
         out = request.out.with_name(request.out.name + DRY_SUFFIX)
@@ -175,7 +179,9 @@ def curate(request: Request) -> tuple[Manifest, bool]:
                 f"{','.join(kinds)}",
                 fix="leave it out, or its kind in",
             )
-    steps = _steps(request)
+    steps = _steps(request, opened)
+    if request.try_golds and "rl" in kinds:
+        say_untried(gold_entries(opened, steps.filters))
     compared = decontamination(steps)
     inputs = {f"{one.label}/{path.name}": file_entry(path) for one in opened for path in one.inputs}
     sets = {}
@@ -380,4 +386,5 @@ class _Run:
             mix=mixes,
             decontaminated=self.compared.compared if self.compared else None,
             not_found=self.compared.missing if self.compared else None,
+            golds=gold_entries(self.opened, self.steps.filters) if "rl" in corpora else None,
         )

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from conf.errors import RewardError
 from data_prep.filters.base import Finding, Row
+from data_prep.filters.gold import fault_of
 from data_prep.rows import Message, rl_row, sft_row
 from data_prep.rows_schema import Kind
-from data_prep.sources.base import Drop, Example, Source, Spec, Use
-from rewards.registry import Reward, load_correctness
+from data_prep.sources.base import Drop, Source, Spec, Use
+from rewards.registry import load_correctness
 
 
 class Intake(NamedTuple):
@@ -117,8 +117,9 @@ def _examples(source: Source, spec: Spec, tally: Tally) -> Iterator[list[Intake]
                 "index": str(index[uses[0]]),
                 "id": ids[uses[0]],
             }
-            if not _gold_holds(reward, example, row):
-                tally.dropped["gold_fails"] += 1
+            fault = fault_of(reward, example.gold, row, example.answer, where=example.where)
+            if fault is not None:
+                tally.dropped[fault.reason] += 1
                 continue
         prompt = list(system)
         if isinstance(example.prompt, str):
@@ -146,18 +147,3 @@ def _examples(source: Source, spec: Spec, tally: Tally) -> Iterator[list[Intake]
             yield rows
         else:
             tally.dropped["no_answer"] += 1
-
-
-def _gold_holds(reward: Reward, example: Example, row: Mapping[str, Any]) -> bool:
-    """Whether the gold answer, given as a response, is right.
-
-    Raises:
-        RewardError: the reward itself broke.
-    """
-    response = example.answer if example.answer is not None else f"#### {example.gold}"
-    verdict = reward.judge(response, example.gold, row)
-    if verdict.status == "verifier_error":
-        raise RewardError(
-            f"row {row['id']} ({example.where}): {verdict.detail}", fix="data_prep.reward=…"
-        )
-    return verdict.acc == 1.0

@@ -68,6 +68,22 @@ class SourceEntry(BaseModel):
     rows_flagged: dict[str, int]
 
 
+class GoldEntry(BaseModel):
+    """What was done with a source's gold answers.
+
+    Attributes:
+        reward: the verifier of its rows; None: the source names none.
+        tried: `answers`: each was given as a response, and had to be right. `solutions`: for each
+            one was searched. `references`: the reference program of each that holds one was run.
+            `read`: the verifier had to be able to read each; no answer follows from it. `nothing`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reward: str | None
+    tried: str
+
+
 class Portion(BaseModel):
     """A source's part of a training file.
 
@@ -128,6 +144,7 @@ class Manifest(BaseModel):
             source's own test questions stand under its name, in stages under `test rows`. None:
             they were not compared.
         not_found: evaluation sets that were not on this machine, so not compared with.
+        golds: what was done with the gold answers of each source that gives RL rows.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -148,6 +165,7 @@ class Manifest(BaseModel):
     mix: dict[str, MixEntry] | None = None
     decontaminated: dict[str, int] | None = None
     not_found: list[str] | None = None
+    golds: dict[str, GoldEntry] | None = None
 
     def to_json(self) -> str:
         """Sorted, indented JSON, one newline at the end; what does not apply is left out."""

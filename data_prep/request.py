@@ -58,6 +58,8 @@ class Request(BaseModel):
         test_filters: those of the filters that may drop test rows as well: the ones that say that a
             row cannot be used at all. What others find in test rows is flagged: a test set thinned
             by quality or difficulty gives another score.
+        try_golds: try each gold answer with the reward that its source names, where it names one;
+            filters.gold says how, in its place. (A source in code: `reward=null`.)
         decontaminate: drop training rows that are in an evaluation set, or in the test rows of
             this preparation; a generated source alone is compared where `eval_sets` is given.
         eval_sets: folder of evaluation sets to compare with, before the model hub's cache.
@@ -79,6 +81,7 @@ class Request(BaseModel):
     kinds: tuple[str, ...] | None = None
     filters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     test_filters: tuple[str, ...] = ("gold", "length")
+    try_golds: bool = True
     decontaminate: bool = True
     eval_sets: Path | None = None
     mix: MixSpec | None = None
@@ -109,6 +112,8 @@ class Request(BaseModel):
     def _together(self) -> Request:
         if self.eval_sets is not None and not self.decontaminate:
             raise ValueError("eval_sets is given and decontaminate=false: leave one out")
+        if "gold" in self.filters and not self.try_golds:
+            raise ValueError("filters names gold and try_golds=false: leave one out")
         return self
 
 
@@ -129,7 +134,7 @@ class Asked(NamedTuple):
 _BESIDE: Final = ("commercial", "jsonl", "decontaminate", "eval_sets")
 # Keys that make it a preparation of the whole kind.
 _WHOLE: Final = (
-    "kinds", "filters", "test_filters", "mix", "dry_run", "engine", "shard_rows",
+    "kinds", "filters", "test_filters", "try_golds", "mix", "dry_run", "engine", "shard_rows",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations
+from math import prod
 from typing import Any, Final, NamedTuple
 
 from rewards.expression import NotArithmetic, evaluate
@@ -121,36 +122,61 @@ def _miss(status: Any, pred: str, detail: str) -> Verdict:
     return Verdict(0.0, 0.0, status, pred, {"legal": 0.0}, detail)
 
 
-class _Term(NamedTuple):
-    value: Fraction
-    text: str
+# A number, or how one is made of two others: the sign and both sides.
+_Tree = Fraction | tuple[str, Any, Any]
+_NEAR: Final = 1e-6  # floats this close are looked at exactly
+_ROUNDING: Final = 1e-14  # of the largest value on the way
+_ZERO: Final = 1e-9  # nothing is divided by less
 
 
-def _joined(a: _Term, b: _Term) -> Iterator[_Term]:
-    yield _Term(a.value + b.value, f"({a.text} + {b.text})")
-    yield _Term(a.value - b.value, f"({a.text} - {b.text})")
-    yield _Term(b.value - a.value, f"({b.text} - {a.text})")
-    yield _Term(a.value * b.value, f"({a.text} * {b.text})")
-    if b.value:
-        yield _Term(a.value / b.value, f"({a.text} / {b.text})")
-    if a.value:
-        yield _Term(b.value / a.value, f"({b.text} / {a.text})")
+def _written(tree: _Tree) -> str:
+    if isinstance(tree, Fraction):
+        return str(tree)
+    sign, left, right = tree
+    return f"({_written(left)} {sign} {_written(right)})"
+
+
+def _joined(a: float, b: float, left: _Tree, right: _Tree) -> Iterator[tuple[float, _Tree]]:
+    yield a + b, ("+", left, right)
+    yield a - b, ("-", left, right)
+    yield b - a, ("-", right, left)
+    yield a * b, ("*", left, right)
+    if abs(b) > _ZERO:
+        yield a / b, ("/", left, right)
+    if abs(a) > _ZERO:
+        yield b / a, ("/", right, left)
 
 
 def solve(task: Task, *, use_all: bool = True) -> str | None:
-    """An expression that makes the target, or None if there is none. Up to 5 numbers are quick."""
+    """An expression that makes the target, or None if there is none. Up to 5 numbers are quick.
 
-    def search(terms: list[_Term]) -> str | None:
-        if len(terms) == 1 or not use_all:
-            for term in terms:
-                if term.value == task.target:
-                    return term.text
-        for i, j in combinations(range(len(terms)), 2):
-            rest = [term for k, term in enumerate(terms) if k not in (i, j)]
-            for term in _joined(terms[i], terms[j]):
-                found = search([*rest, term])
+    Searched in floats, and what they come near to is made sure of in fractions.
+    """
+    target = float(task.target)
+    near = max(_NEAR, _ROUNDING * float(prod(task.numbers)))
+
+    def makes_it(value: float, tree: _Tree) -> str | None:
+        if abs(value - target) > near:
+            return None
+        text = _written(tree)
+        try:
+            return text if evaluate(text).value == task.target else None
+        except NotArithmetic:  # a division by what is zero, and was not quite one in floats
+            return None
+
+    def search(values: list[float], trees: list[_Tree]) -> str | None:
+        if len(values) == 1 or not use_all:
+            for value, tree in zip(values, trees, strict=True):
+                if (found := makes_it(value, tree)) is not None:
+                    return found
+        last = use_all and len(values) == 2
+        for i, j in combinations(range(len(values)), 2):
+            rest = [value for k, value in enumerate(values) if k not in (i, j)]
+            others = [tree for k, tree in enumerate(trees) if k not in (i, j)]
+            for value, tree in _joined(values[i], values[j], trees[i], trees[j]):
+                found = makes_it(value, tree) if last else search([*rest, value], [*others, tree])
                 if found is not None:
                     return found
         return None
 
-    return search([_Term(number, str(number)) for number in task.numbers])
+    return search([float(number) for number in task.numbers], list(task.numbers))

@@ -2,9 +2,10 @@
 
 In: rows, and solve rates: a field of the row, or a file of graded samples. Out: a finding at the
 bounds and beyond (by default exactly 0 and 1, where every group of rollouts has the same reward
-and so no advantage). The file is JSON lines with `id` and either `rate`, or `acc` (or `correct`, or
-`score`) of one sample, as `eval`'s records have it; a task's rate is the mean over its samples.
-Sampling is not done here.
+and so no advantage). The file is JSON lines: a task's `id` and `rate`; or one sample a line, as
+`eval` records it (`id`, and `acc` within `verdict`) or as a run's rollouts hold it (`id`, and
+`acc`, `correct` or `score` beside it); a task's rate is the mean over its samples. A sample whose
+verifier failed says nothing of the model and does not count. Sampling is not done here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pydantic import Field, model_validator
 
 from conf.errors import DataError
 from data_prep.filters.base import Finding, Row, RowFilter, id_of
+from rewards.verdict import BROKEN
 
 SAMPLE_FIELDS: Final = ("acc", "correct", "score")
 
@@ -35,33 +37,57 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _measured(record: Mapping[str, Any], where: str) -> tuple[str, float, float] | None:
+    """A line's task, rate and number of samples; None where its verifier failed.
+
+    Raises:
+        DataError: it has no id or no number, or the number is no share.
+    """
+    verdict = record.get("verdict")
+    sample = verdict if isinstance(verdict, Mapping) else record
+    if sample.get("status") in BROKEN:
+        return None
+    name = record.get("id", record.get("row_id"))
+    rate = _number(record.get("rate"))
+    if rate is None:
+        found = (_number(sample.get(field)) for field in SAMPLE_FIELDS)
+        rate = next((value for value in found if value is not None), None)
+    if name is None or rate is None:
+        raise DataError(
+            f"{where}: need id, and rate or one of {', '.join(SAMPLE_FIELDS)} "
+            "(of the line or of its verdict)"
+        )
+    if not 0 <= rate <= 1:
+        raise DataError(
+            f"{where}: got {rate:g}, need a share from 0 to 1",
+            fix="give acc, or correct: a shaped score is no solve rate",
+        )
+    return str(name), rate, _number(record.get("samples")) or 1
+
+
 def read_rates(path: Path) -> dict[str, tuple[float, int]]:
     """Solve rate and number of samples by row id.
 
     Raises:
-        DataError: the file cannot be read, or a line has no id or no number.
+        DataError: the file cannot be read, or a line has no id or no share.
     """
     sums: dict[str, list[float]] = {}
+    number = 0
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
                 record = json.loads(line)
-                name = record.get("id", record.get("row_id"))
-                rate = _number(record.get("rate"))
-                samples = _number(record.get("samples")) or 1
-                if rate is None:
-                    found = (_number(record.get(field)) for field in SAMPLE_FIELDS)
-                    rate = next((value for value in found if value is not None), None)
-                if name is None or rate is None:
-                    if record.get("status") in ("verifier_error", "gold_error"):
-                        continue  # says nothing of the model
+                if not isinstance(record, Mapping):
                     raise DataError(
-                        f"{path}, line {number}: need id, and rate or one of "
-                        f"{', '.join(SAMPLE_FIELDS)}"
+                        f"{path}, line {number}: got {line.strip():.40}, need an object"
                     )
-                total = sums.setdefault(str(name), [0.0, 0])
+                measured = _measured(record, f"{path}, line {number}")
+                if measured is None:
+                    continue
+                name, rate, samples = measured
+                total = sums.setdefault(name, [0.0, 0])
                 total[0] += rate * samples
                 total[1] += samples
     except OSError as error:

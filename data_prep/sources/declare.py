@@ -94,6 +94,10 @@ class Declaration(BaseModel):
         answer_map: the gold answer for each value of that column; a value not named gives no row.
         answer_is: the gold answer of every row.
         extract: how the gold answer lies in that column: whole, after `####`, or in a box.
+        reward: what grades RL rows: a reward of `rewards`, path/to/file.py:function (beside a
+            user's declaration) or module:function; gold answers are tried with it. None: nothing
+            here does.
+        reward_options: its options.
         response: column with a right response, for SFT.
         remove: regular expression; what matches is cut from the response.
         messages: column with a chat.
@@ -134,6 +138,8 @@ class Declaration(BaseModel):
     answer_map: dict[str, str] | None = None
     answer_is: str | None = None
     extract: Literal["whole", "hashes", "boxed"] = "whole"
+    reward: str | None = None
+    reward_options: dict[str, Any] = Field(default_factory=dict)
     response: str | None = None
     remove: str | None = None
     messages: str | None = None

@@ -222,7 +222,7 @@ def test_gold_that_fails_and_missing_answers_are_counted(tmp_path: Path) -> None
             "decontaminate": False,
         }
     )
-    assert manifest.dropped == {"gold_fails": 1, "no_final_answer": 1}
+    assert manifest.dropped == {"gold_unusable": 1, "no_final_answer": 1}
     assert manifest.examples_kept == {"test": 1, "train": 2}
     rows = pq.read_table(tmp_path / "out" / "train.parquet").to_pylist()
     assert [row["extra_info"]["index"] for row in rows] == ["0", "3"]  # of the raw rows

@@ -182,3 +182,12 @@ def test_hostile_texts_cost_little_time() -> None:
         grade_arithmetic(text + " #### 1", "1")
         grade_countdown(f"<answer>{text}</answer>", GOLD)
     assert time.process_time() - begun < 2
+
+
+def test_solve_finds_what_is_there_among_large_numbers_too() -> None:
+    draw = random.Random(1)
+    for _ in range(40):
+        a, b, c, d = (draw.randint(2, 9999) for _ in range(4))
+        for target, numbers in ((a * b - c * d, [a, b, c, d]), (a + b, [a * c, c, b * d, d])):
+            solution = solve(read_task(target, draw.sample(numbers, 4)))
+            assert solution is not None and evaluate(solution).value == target

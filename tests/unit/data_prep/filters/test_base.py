@@ -102,9 +102,9 @@ def test_unknown_options_are_refused() -> None:
 
 def test_a_filter_travels_without_what_it_loaded() -> None:
     gold = find("gold")(reward="exact")
-    assert gold._reward.spec == "exact"
+    assert gold._rewards[None].spec == "exact"
     travelled = pickle.loads(pickle.dumps(gold))
-    assert "_reward" not in vars(travelled)
+    assert "_rewards" not in vars(travelled)
     assert travelled == find("gold")(reward="exact")
 
 
