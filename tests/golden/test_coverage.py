@@ -6,7 +6,13 @@
    arm that shares the base, and where items cluster.
 3. Real changes are found as often as the computed power says.
 4. Where items cluster, the central-limit interval and McNemar's test fail; ours hold. The same for
-   several samples an item.
+   several samples an item. The bounds are those of 1, mean 94-96% and no cell below 92%, but for
+   30 clusters (or items of several samples) and the shares nearest to 0 and 1: there single cells
+   fall to 89-91% (p = 0.95; 30 items of 8 samples at p = 0.95 the lowest) and the mean of the row
+   to 93.6% (30 clusters of 1 to 15 items) and 93.8% (30 items of 8 samples). Few clusters hold the
+   wrong answers there, so that a sample without one of them has a high mean and a small error at
+   once: mean and error are not independent, which no t quantile mends. At 100 clusters or more the
+   bounds hold everywhere.
 
 Seeds are fixed. The long versions are marked `full`.
 """
@@ -31,6 +37,7 @@ from eval.statistics.paired import Change, compare_items
 
 SIZES = (30, 100, 164, 500, 1319)
 SHARES = np.round(np.arange(0.05, 0.951, 0.05), 2)
+GRID = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)  # of the simulations with clusters
 Z = 1.959963984540054
 
 
@@ -168,20 +175,31 @@ def _single(runs: int, p: float, clusters: int, largest: int) -> tuple[float, fl
 
 @pytest.mark.parametrize(("p", "clusters", "largest"), [(0.5, 30, 5), (0.9, 100, 5)])
 def test_intervals_hold_where_items_cluster(p: float, clusters: int, largest: int) -> None:
-    ours, naive, alone = _single(600, p, clusters, largest)
-    assert ours >= 0.93
-    assert max(naive, alone) <= 0.87
+    ours, naive, alone = _single(2000, p, clusters, largest)
+    assert 0.94 <= ours <= 0.96
+    assert max(naive, alone) <= 0.85
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("largest", [5, 15])
 @pytest.mark.parametrize("clusters", [30, 100, 264])
 def test_intervals_hold_where_items_cluster_over_the_grid(clusters: int, largest: int) -> None:
-    cells = [_single(3000, p, clusters, largest) for p in (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)]
-    ours = [cell[0] for cell in cells]
-    assert 0.93 <= np.mean(ours) <= 0.965
-    assert min(ours) >= 0.90  # unequal clusters of unequal skill at p = 0.95 are the hardest
-    assert max(max(cell[1:]) for cell in cells) <= 0.88
+    cells = [_single(3000, p, clusters, largest) for p in GRID]
+    _within([cell[0] for cell in cells], few=clusters == 30, least=0.90)
+    assert max(max(cell[1:]) for cell in cells) <= 0.86
+
+
+def _within(ours: list[float], *, few: bool, least: float) -> None:
+    """The bounds of the module's docstring, on the coverage at each of `GRID`.
+
+    Args:
+        ours: coverages.
+        few: 30 clusters: the last cell, p = 0.95, has a bound of its own, and so has the mean.
+        least: that bound.
+    """
+    assert (0.93 if few else 0.94) <= np.mean(ours) <= 0.96
+    assert min(ours[:-1]) >= 0.92
+    assert ours[-1] >= (least if few else 0.92)
 
 
 def _sampled(runs: int, p: float, n: int, samples: int) -> float:
@@ -196,8 +214,14 @@ def _sampled(runs: int, p: float, n: int, samples: int) -> float:
 
 
 def test_intervals_hold_with_several_samples_an_item() -> None:
-    assert 0.93 <= _sampled(800, 0.5, 30, 8) <= 0.985
-    assert 0.93 <= _sampled(800, 0.8, 164, 4) <= 0.97
+    assert 0.94 <= _sampled(2000, 0.5, 30, 8) <= 0.965
+    assert 0.94 <= _sampled(2000, 0.8, 164, 4) <= 0.96
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("n", "samples"), [(30, 8), (100, 4), (164, 4), (500, 4)])
+def test_intervals_hold_with_several_samples_over_the_grid(n: int, samples: int) -> None:
+    _within([_sampled(3000, p, n, samples) for p in GRID], few=n == 30, least=0.88)
 
 
 def _changes(
