@@ -8,6 +8,7 @@ that is there and cannot be used is a `Lack`, which costs its row and nothing el
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -75,8 +76,8 @@ def value(raw: Mapping[str, Any], column: str, where: str) -> Any:
 
 
 def as_text(found: Any) -> str:
-    """A value as a prompt or an answer spells it: 27.0 is 27, null is nothing."""
-    if found is None:
+    """A value as a prompt or an answer spells it: 27.0 is 27; null, or pandas' NaN, is nothing."""
+    if found is None or (isinstance(found, float) and math.isnan(found)):
         return ""
     if isinstance(found, str):
         return found
