@@ -73,7 +73,9 @@ class Declaration(BaseModel):
         name: of the declaration; the file's name.
         about: what it is, one line.
         kind: the kinds of row that it can give; the first one is the default.
-        licence: of the data, SPDX where there is one; `unknown` when nobody says.
+        licence: of the data, SPDX where there is one; `unknown` when nobody says. Data made of
+            parts state the licences of all of them (`ODC-By-1.0 AND CC-BY-NC-4.0`): nobody reads a
+            comment, and the strictest counts.
         url: where the data come from.
         verified: whether these columns were tried on the real data.
         eval_only: a benchmark: its rows must not be trained on.
