@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import ConfigError, DataError
+from data_prep.examples import Examples
 from data_prep.filters.base import text_of
 from data_prep.intake import Intake, Tally, example_rows
 from data_prep.request import Item, Request
-from data_prep.rows import Row, meta
+from data_prep.rows import Row
 from data_prep.rows_schema import Kind
-from data_prep.sources.base import Drop
 from data_prep.sources.columns import unfilled
 from data_prep.sources.declare import Declaration, declaration, nearest
 from data_prep.sources.declare import names as declared_names
-from data_prep.sources.open import open_source, source_files
+from data_prep.sources.open import source_files
 from data_prep.sources.registry import SOURCES, resolve
 
 # A dry run reads this many times the rows that it writes, so that filters may drop some.
@@ -117,18 +117,12 @@ def _asks(declared: Declaration, row: Row) -> str | None:
 
 
 def _declared_rows(item: Item, kinds: Sequence[str], tally: Tally) -> Iterator[Intake]:
-    """A declaration's rows, kind after kind; each kind reads the files again."""
+    """A declaration's rows."""
     declared = _declared(item)
     wanted = [kind for kind in declared.kind if kind in kinds]
-    for kind in wanted:
-        for one in open_source(item.name, local=item.local, kind=kind):
-            split = one.split if isinstance(one, Drop) else meta(one).split
-            tally.came[split] += 1
-            if isinstance(one, Drop):
-                tally.dropped[one.reason] += 1
-                continue
-            tally.kept[split] += 1
-            yield Intake(kind, split, one, _asks(declared, one))
+    examples = Examples(declared, source_files(declared, item.local), tally)
+    for kind, split, row in examples.rows(wanted):
+        yield Intake(kind, split, row, _asks(declared, row))
 
 
 def rows(
@@ -141,7 +135,7 @@ def rows(
         seed: for sources that draw.
         out: target of the preparation, which no source writes to.
         kinds: of rows that are wanted.
-        tally: counts what comes; an example counts for each kind that it is read for.
+        tally: counts what comes, each example once.
         most: rows of each file, for a dry run; None: all.
     """
     if _splits_itself(item):

@@ -36,8 +36,9 @@ class FileEntry(BaseModel):
 class SourceEntry(BaseModel):
     """What one source of several gave.
 
-    `examples_in` is `examples_kept` and `examples_dropped` together; for each file, `rows_in` is
-    `rows_kept` and the rows that filters and corpus steps dropped.
+    `examples_in` is `examples_kept` and `examples_dropped` together, each raw example once,
+    whatever kinds and splits it is read for; for each file, `rows_in` is `rows_kept` and the rows
+    that filters and corpus steps dropped.
 
     Attributes:
         url: where the data comes from.
@@ -47,6 +48,7 @@ class SourceEntry(BaseModel):
         examples_in: raw examples read, per split.
         examples_kept: those of which at least one row was made, per split.
         examples_dropped: those that gave none, per reason.
+        examples_lacking: of those kept, the ones that gave no row of one kind, per `kind: reason`.
         rows_in: rows made of them, per file.
         rows_kept: rows that passed the filters and corpus steps, per file.
         rows_dropped: the others, per reason.
@@ -62,6 +64,7 @@ class SourceEntry(BaseModel):
     examples_in: dict[str, int]
     examples_kept: dict[str, int]
     examples_dropped: dict[str, int]
+    examples_lacking: dict[str, int] = {}
     rows_in: dict[str, int]
     rows_kept: dict[str, int]
     rows_dropped: dict[str, int]

@@ -26,6 +26,7 @@ from data_prep.sources.declare import Declaration, nearest
 from data_prep.sources.fields import Chat, Fields
 
 Adapter = Callable[[Declaration, Kind, Mapping[str, Any], str], Fields]
+OTHER_SPLIT: Final = "other_split"  # reason of a raw row that `keep_in` gives to another split
 ADAPTERS: Final[Mapping[str, str]] = {
     "codecontests": "code_tests",
     "code_tests": "code_tests",
@@ -98,7 +99,7 @@ def convert(
     """
     try:
         for conditions, reason in (
-            (declared.keep_in.get(split), "other_split"),
+            (declared.keep_in.get(split), OTHER_SPLIT),
             (declared.keep, "not_kept"),
         ):
             for column, condition in (conditions or {}).items():
