@@ -16,6 +16,7 @@ from typing import Any, Final
 from conf.errors import ConfigError, DataError
 from data_prep.examples import Examples
 from data_prep.filters.base import text_of
+from data_prep.inputs import Inputs, declared_inputs, program_inputs, spec_options
 from data_prep.intake import Intake, Tally, example_rows
 from data_prep.request import Item, Request
 from data_prep.rows import Row
@@ -39,7 +40,8 @@ class Opened:
         licence: as declared.
         url: where the data comes from.
         ability: what it trains, which says its group where the mix does not.
-        inputs: the local files that it reads.
+        files: the local data files that it reads.
+        inputs: what decides its rows, by name: these files, its declaration, its code.
         kinds: of rows that it can give.
         generated: made here, test and train apart by construction.
     """
@@ -48,7 +50,8 @@ class Opened:
     licence: str
     url: str
     ability: str
-    inputs: Sequence[Path]
+    files: Sequence[Path]
+    inputs: Inputs
     kinds: Sequence[Kind]
     generated: bool = False
 
@@ -74,7 +77,8 @@ def look_up(item: Item, request: Request) -> Opened:
         files = source.inputs(spec)
         kinds: tuple[Kind, ...] = ("rl", "sft")
         known = (source.licence, source.url, source.ability)
-        return Opened(item.label, *known, files, kinds, source.generated)
+        inputs = program_inputs(source.name, files, spec_options(spec))
+        return Opened(item.label, *known, files, inputs, kinds, source.generated)
     declared = _declared(item)
     places = source_files(declared, item.local)
     if declared.eval_only and "train" in places:
@@ -82,9 +86,9 @@ def look_up(item: Item, request: Request) -> Opened:
             f"source {declared.name} is a benchmark: its rows must not be trained on",
             fix="leave it out, or read its test split alone",
         )
-    files = [path for paths in places.values() for path in paths or ()]
+    files = list(dict.fromkeys(path for paths in places.values() for path in paths or ()))
     known = (declared.licence, declared.url, declared.ability)
-    return Opened(item.label, *known, files, declared.kind)
+    return Opened(item.label, *known, files, declared_inputs(declared, files), declared.kind)
 
 
 def _declared(item: Item) -> Declaration:

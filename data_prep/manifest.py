@@ -121,7 +121,7 @@ class Manifest(BaseModel):
         examples_in: raw examples read, per split.
         examples_kept: those of which at least one row was made, per split.
         dropped: number of examples and rows left out, per reason code.
-        inputs: local files read, by name.
+        inputs: what decided the rows, by name: local files, declarations, code, evaluation sets.
         files: files written, by name.
         versions: of temper, Python and pyarrow.
         sources: each source's own counts; None for a plain conversion.
@@ -200,7 +200,7 @@ def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> M
     Args:
         out: the folder.
         spec: the specification, `out` left out.
-        inputs: the files that would be read; of `local` only their hashes count.
+        inputs: what would decide the rows; of `local` only the hashes of its files count.
 
     Raises:
         DataError: `out` holds something else, or its files are not those of its manifest.
@@ -226,8 +226,21 @@ def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> M
             f"asked{f', and {len(different) - 1} more' if len(different) > 1 else ''})",
             fix=away,
         )
-    if inputs != manifest.inputs:
-        raise DataError(f"{out} was made of input files that have changed since", fix=away)
+    changed = sorted(
+        name
+        for name in inputs.keys() | manifest.inputs.keys()
+        if inputs.get(name) != manifest.inputs.get(name)
+    )
+    if changed:
+        name = changed[0]
+        how = (
+            "is gone" if name not in inputs else "differs" if name in manifest.inputs else "is new"
+        )
+        raise DataError(
+            f"{out} was made of inputs that have changed since: {name} {how}"
+            f"{f', and {len(changed) - 1} more' if len(changed) > 1 else ''}",
+            fix=away,
+        )
     for name, entry in manifest.files.items():
         path = out / name
         if not path.is_file() or file_entry(path, entry.rows) != entry:
