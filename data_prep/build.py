@@ -21,6 +21,7 @@ from data_prep.catalog import verifier_of
 from data_prep.curate import curate
 from data_prep.decontaminate.judge import Decontamination
 from data_prep.golds import gold_entry
+from data_prep.inputs import entries, program_inputs, spec_options
 from data_prep.intake import Tally, example_rows, stem
 from data_prep.judge import FINDINGS
 from data_prep.licence import refuse_uncommercial
@@ -65,18 +66,19 @@ def _inputs(source: Source, spec: Spec, sets: Path | None) -> dict[str, FileEntr
 
     The hub's cache grows as other things are done: what is made stays as it is then.
     """
-    found = {path.name: file_entry(path) for path in source.inputs(spec)}
+    found = entries(program_inputs(source.name, source.inputs(spec), spec_options(spec)))
     if sets is not None:
         known = Decontamination(folders=(sets,))
         found[SETS] = sets_entry(known.compared, known.digest)
     return found
 
 
-def _write(source: Source, spec: Spec, request: Request, folder: Path) -> Manifest:
+def _write(
+    source: Source, spec: Spec, request: Request, folder: Path, inputs: dict[str, FileEntry]
+) -> Manifest:
     """Fill `folder` with Parquet files and the manifest."""
     tally = Tally()
     paths = list(source.inputs(spec))
-    inputs = _inputs(source, spec, request.eval_sets)
     screen = None
     with ExitStack() as stack:
         if request.decontaminate:
@@ -148,8 +150,9 @@ def prepare(spec: Mapping[str, Any]) -> tuple[Manifest, bool]:
     if request.commercial:
         refuse_uncommercial({source.name: source.licence})
     stored = _stored_spec(typed, request)
-    there = existing(typed.out, stored, _inputs(source, typed, request.eval_sets))
+    inputs = _inputs(source, typed, request.eval_sets)
+    there = existing(typed.out, stored, inputs)
     if there is not None:
         return there, False
     with staged_folder(typed.out) as folder:
-        return _write(source, typed, request, folder), True
+        return _write(source, typed, request, folder, inputs), True

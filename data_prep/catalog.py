@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import ConfigError, DataError
+from data_prep.examples import Examples
 from data_prep.filters.base import text_of
 from data_prep.filters.gold import Verifier
+from data_prep.inputs import Inputs, declared_inputs, program_inputs, spec_options
 from data_prep.intake import Intake, Tally, example_rows
 from data_prep.request import Item, Request
-from data_prep.rows import Row, meta
+from data_prep.rows import Row
 from data_prep.rows_schema import Kind
-from data_prep.sources.base import Drop, Spec
+from data_prep.sources.base import Spec
 from data_prep.sources.columns import unfilled
 from data_prep.sources.declare import Declaration, declaration, nearest
 from data_prep.sources.declare import names as declared_names
-from data_prep.sources.open import open_source, source_files
+from data_prep.sources.open import source_files
 from data_prep.sources.registry import SOURCES, resolve
 
 # A dry run reads this many times the rows that it writes, so that filters may drop some.
@@ -40,7 +42,8 @@ class Opened:
         licence: as declared.
         url: where the data comes from.
         ability: what it trains, which says its group where the mix does not.
-        inputs: the local files that it reads.
+        files: the local data files that it reads.
+        inputs: what decides its rows, by name: these files, its declaration, its code.
         kinds: of rows that it can give.
         generated: made here, test and train apart by construction.
         row_source: what its RL rows name as their `source`.
@@ -52,7 +55,8 @@ class Opened:
     licence: str
     url: str
     ability: str
-    inputs: Sequence[Path]
+    files: Sequence[Path]
+    inputs: Inputs
     kinds: Sequence[Kind]
     generated: bool = False
     row_source: str = ""
@@ -81,9 +85,17 @@ def look_up(item: Item, request: Request) -> Opened:
         files = source.inputs(spec)
         kinds: tuple[Kind, ...] = ("rl", "sft")
         known = (source.licence, source.url, source.ability)
-        verifier = verifier_of(spec)
+        inputs = program_inputs(source.name, files, spec_options(spec))
         return Opened(
-            item.label, *known, files, kinds, source.generated, source.data_source, verifier, True
+            item.label,
+            *known,
+            files,
+            inputs,
+            kinds,
+            source.generated,
+            row_source=source.data_source,
+            verifier=verifier_of(spec),
+            tried_on_reading=True,
         )
     declared = _declared(item)
     places = source_files(declared, item.local)
@@ -92,16 +104,16 @@ def look_up(item: Item, request: Request) -> Opened:
             f"source {declared.name} is a benchmark: its rows must not be trained on",
             fix="leave it out, or read its test split alone",
         )
-    files = [path for paths in places.values() for path in paths or ()]
+    files = list(dict.fromkeys(path for paths in places.values() for path in paths or ()))
     known = (declared.licence, declared.url, declared.ability)
-    verifier, named = _verifier(declared)
     return Opened(
         item.label,
         *known,
-        [*files, *named],
+        files,
+        declared_inputs(declared, files),
         declared.kind,
         row_source=declared.name,
-        verifier=verifier,
+        verifier=_declared_verifier(declared),
     )
 
 
@@ -112,16 +124,15 @@ def verifier_of(spec: Spec) -> Verifier | None:
     return Verifier(reward=spec.reward, options=spec.reward_options)
 
 
-def _verifier(declared: Declaration) -> tuple[Verifier | None, list[Path]]:
-    """What judges a declaration's RL rows, and the user's file that it lies in."""
+def _declared_verifier(declared: Declaration) -> Verifier | None:
+    """What judges a declaration's RL rows; a file of the user's is named from beside it."""
     if declared.reward is None or "rl" not in declared.kind:
-        return None, []
+        return None
     where, found, function = declared.reward.rpartition(".py:")
     if not found or declared.bundled:
-        return Verifier(reward=declared.reward, options=declared.reward_options), []
+        return Verifier(reward=declared.reward, options=declared.reward_options)
     path = declared.path.parent / f"{where}.py"  # an absolute one stays as it is
-    named = [path] if path.is_file() else []
-    return Verifier(reward=f"{path}:{function}", options=declared.reward_options), named
+    return Verifier(reward=f"{path}:{function}", options=declared.reward_options)
 
 
 def _declared(item: Item) -> Declaration:
@@ -154,18 +165,12 @@ def _asks(declared: Declaration, row: Row) -> str | None:
 
 
 def _declared_rows(item: Item, kinds: Sequence[str], tally: Tally) -> Iterator[Intake]:
-    """A declaration's rows, kind after kind; each kind reads the files again."""
+    """A declaration's rows."""
     declared = _declared(item)
     wanted = [kind for kind in declared.kind if kind in kinds]
-    for kind in wanted:
-        for one in open_source(item.name, local=item.local, kind=kind):
-            split = one.split if isinstance(one, Drop) else meta(one).split
-            tally.came[split] += 1
-            if isinstance(one, Drop):
-                tally.dropped[one.reason] += 1
-                continue
-            tally.kept[split] += 1
-            yield Intake(kind, split, one, _asks(declared, one))
+    examples = Examples(declared, source_files(declared, item.local), tally)
+    for kind, split, row in examples.rows(wanted):
+        yield Intake(kind, split, row, _asks(declared, row))
 
 
 def rows(
@@ -178,7 +183,7 @@ def rows(
         seed: for sources that draw.
         out: target of the preparation, which no source writes to.
         kinds: of rows that are wanted.
-        tally: counts what comes; an example counts for each kind that it is read for.
+        tally: counts what comes, each example once.
         most: rows of each file, for a dry run; None: all.
     """
     if _splits_itself(item):

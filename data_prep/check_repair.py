@@ -2,13 +2,17 @@
 
 In: a record of a file, and what is known of it by its place. Out: a row in the columns of its kind,
 ready for the canonical schema. What only a person can mend is left as it is, for
-`data_prep.check_rows` to find again. Gold answers, texts and the order of turns are never invented.
+`data_prep.check_rows` to find again. Gold answers, texts and the order of turns are never invented:
+JSON text of a chat or an object is that chat or object, never what a user said, and NaN, pandas'
+null, is no text.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +23,9 @@ from data_prep.rows_schema import META, Kind
 
 _BOOLS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _MESSAGE: Final = frozenset(Message.__annotations__)
+_SPEAKERS: Final = frozenset({"role", "from"})
+_SAID: Final = frozenset({"content", "value", "text", "tool_calls"})
+_WRITTEN_KEY: Final = re.compile(r"""['"](\w+)['"]\s*:""")
 _RL: Final = ("prompt", "data_source", "ability", "reward_model", "extra_info")
 
 
@@ -32,7 +39,7 @@ def _content(value: Any) -> Any:
     """A content as one string: parts of text joined; anything else as it is."""
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if _is_number(value):
         return str(value)
     if isinstance(value, list) and value:
         parts: list[Any] = [
@@ -43,10 +50,48 @@ def _content(value: Any) -> Any:
     return value
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a text can say; NaN and infinity are none."""
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _absent(value: Any) -> bool:
+    """Null, or NaN, which pandas writes for it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _decoded(value: Any) -> Any:
+    """A JSON text as the object or list that it is; anything else as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
+
+
+def _written_chat(text: str) -> Any:
+    """The messages that a text spells as JSON; None for any other text.
+
+    A text that begins as messages do and cannot be read is given back as it is.
+    """
+    found = _decoded(text)
+    turns = found if isinstance(found, list) else [found]
+    if turns and all(isinstance(one, Mapping) and _speaks(set(one)) for one in turns):
+        return turns
+    begins = re.match(r"\s*(\[\s*)?\{", text)
+    return text if begins and _speaks(set(_WRITTEN_KEY.findall(text))) else None
+
+
+def _speaks(keys: set[str]) -> bool:
+    return bool(keys & _SPEAKERS and keys & _SAID)
+
+
 def _chat(value: Any, role: str) -> Any:
     """A chat as a list of messages; a bare text is one turn of `role`."""
     if isinstance(value, str):
-        return [{"role": role, "content": _text(value)}] if value.strip() else value
+        written = _written_chat(value)
+        if written is None:
+            return [{"role": role, "content": _text(value)}] if value.strip() else value
+        value = written
     if isinstance(value, Mapping) and "content" in value:
         value = [value]
     return [_message(one) for one in value] if isinstance(value, list) else value
@@ -79,7 +124,7 @@ def _without_null(value: Any) -> Any:
 def _meta(row: dict[str, Any], place: Mapping[str, str]) -> None:
     for name in META:
         value = row.get(name)
-        if value is None or value == "":
+        if _absent(value) or value == "":
             row[name] = place[name]
         elif not isinstance(value, str):
             row[name] = _number_text(value)
@@ -98,6 +143,8 @@ def repair(kind: Kind, record: Mapping[str, Any], place: Mapping[str, str]) -> d
         record: as it stands in the file.
         place: id, source, licence, split and index for a row that does not say them.
     """
+    if kind == "rl":
+        record = {**record, **{n: _decoded(record.get(n)) for n in ("reward_model", "extra_info")}}
     row, _ = unpacked(kind, record)
     if kind == "rl":
         return _rl(row, place)
@@ -131,25 +178,30 @@ def _rl(row: dict[str, Any], place: Mapping[str, str]) -> dict[str, Any]:
     model, extra = row.get("reward_model"), row.get("extra_info")
     if isinstance(model, Mapping):
         gold = model.get("ground_truth")
-        if isinstance(gold, (int, float)) and not isinstance(gold, bool):
+        if _is_number(gold):
             gold = _number_text(gold)
         elif isinstance(gold, (list, dict)) and gold:
             gold = json.dumps(gold, ensure_ascii=False)
         elif isinstance(gold, str):
             gold = _text(gold)
-        model = {"style": model.get("style") or "rule", "ground_truth": gold}
-    extra = _without_null(dict(extra)) if isinstance(extra, Mapping) else {}
-    beside = {n: _without_null(v) for n, v in row.items() if n not in _RL and v is not None}
+        style = model.get("style")
+        model = {"style": "rule" if _absent(style) else style or "rule", "ground_truth": gold}
+    extra = {} if _absent(extra) or extra == "" else extra
+    if not isinstance(extra, Mapping):
+        return {**{name: row.get(name) for name in _RL}, "reward_model": model}
+    extra = _without_null(dict(extra))
+    beside = {n: _without_null(v) for n, v in row.items() if n not in _RL and not _absent(v)}
     extra = {**beside, **extra}
     extra = {name: value for name, value in extra.items() if value != {}}
-    source = row.get("data_source")
+    source, ability = row.get("data_source"), row.get("ability")
     _meta(extra, {**place, "source": source if isinstance(source, str) else place["source"]})
-    if extra.get("category") is not None:
-        extra["category"] = str(extra["category"])
+    if "category" in extra:
+        category = extra.pop("category")
+        extra |= {} if _absent(category) else {"category": str(category)}
     return {
         "prompt": _plain(_chat(row.get("prompt"), "user")),
         "data_source": source,
-        "ability": row.get("ability") or "unknown",
+        "ability": "unknown" if _absent(ability) else ability or "unknown",
         "reward_model": model,
         "extra_info": extra,
     }

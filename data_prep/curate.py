@@ -26,6 +26,7 @@ from data_prep.engine import Engine, load_engine
 from data_prep.gather import Arranged, WriteShard, arrange, gather, shard_names, shard_rows
 from data_prep.golds import gold_entries, say_untried, with_golds
 from data_prep.held_out import compared_with, put_questions
+from data_prep.inputs import entries, step_inputs
 from data_prep.intake import stem
 from data_prep.judge import FINDINGS, Judge, verdict_path
 from data_prep.licence import refuse_uncommercial
@@ -51,6 +52,7 @@ from data_prep.steps import (
     DECONTAMINATION,
     Steps,
     decontamination,
+    forget_steps,
     sort_steps,
     with_decontamination,
 )
@@ -179,11 +181,14 @@ def curate(request: Request) -> tuple[Manifest, bool]:
                 f"{','.join(kinds)}",
                 fix="leave it out, or its kind in",
             )
+    forget_steps()
     steps = _steps(request, opened)
     if request.try_golds and "rl" in kinds:
         say_untried(gold_entries(opened, steps.filters))
     compared = decontamination(steps)
-    inputs = {f"{one.label}/{path.name}": file_entry(path) for one in opened for path in one.inputs}
+    inputs = entries(step_inputs(request.filters), "filters: ")
+    for one in opened:
+        inputs |= entries(one.inputs, f"{one.label}/")
     sets = {}
     if compared is not None:
         sets[SETS] = sets_entry(compared.compared, compared.digest)
@@ -193,7 +198,7 @@ def curate(request: Request) -> tuple[Manifest, bool]:
                 f"({', '.join(compared.missing)}); eval_sets=FOLDER says where they are",
                 file=sys.stderr,
             )
-        if request.eval_sets is not None:
+        if compared.folders:
             inputs |= sets
     spec = json.loads(request.model_dump_json(exclude=NOT_STORED))
     there = existing(request.out, spec, inputs)
@@ -249,7 +254,7 @@ class _Run:
 
     def _read(self, kinds: Sequence[str]) -> list[Read]:
         request = self.request
-        guesses = {n: estimated_rows(one.inputs) for n, one in enumerate(self.opened)}
+        guesses = {n: estimated_rows(one.files) for n, one in enumerate(self.opened)}
         task = ReadSource(
             str(self.work / "read"),
             request.seed,

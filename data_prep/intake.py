@@ -46,11 +46,13 @@ class Tally:
         came: raw examples, per split.
         kept: those of which at least one row was made, per split.
         dropped: those left out, per reason code.
+        lacking: of those kept, the ones that gave no row of one kind, per `kind: reason code`.
     """
 
     came: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
 
     def reasons(self) -> str:
         """The drop reasons in words."""

@@ -8,7 +8,6 @@ reason, and may be flagged for many. Decisions over all rows together are in `da
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from data_prep.filters.base import (
 )
 from data_prep.licence import licence_verdict
 from data_prep.mix_order import hash_text
+from data_prep.numbers import number_in
 from data_prep.parts import Part, batches, ids_of, licences_of, rows_of, write_arrow
 from data_prep.rows import meta
 from data_prep.steps import load_steps
@@ -33,7 +33,6 @@ from data_prep.work import put
 
 FINDINGS: Final = "findings.jsonl"
 BATCH_ROWS: Final = 1024  # what a filter is given at a time
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +128,10 @@ def measure_of(row: Row, name: str) -> float:
     if value is None:
         value = (row.get("extra_info") or {}).get(name)
     if isinstance(value, str):
-        number = _NUMBER.search(value)
-        value = float(number[0]) if number else None
+        try:
+            value = number_in(value)
+        except ValueError:  # the row stands with those that have none
+            value = None
     return float("nan") if value is None else float(value)
 
 

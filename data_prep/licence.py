@@ -23,7 +23,8 @@ _COMMERCIAL: Final = re.compile(
     r"|public-domain)"
 )
 _RESTRICTED: Final = re.compile(
-    r"(?<![a-z])nc(?![a-z])|non-?commercial|research[- ](only|use)|academic[- ]only|no-commercial"
+    r"(?<![a-z])nc(?![a-z])|non-?commercial|no-commercial|not for commercial|research[- ](only|use)"
+    r"|academic[- ]only"
 )
 _ALIASES: Final[Mapping[str, str]] = {
     "apache": "apache-2.0",

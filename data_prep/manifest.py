@@ -36,8 +36,9 @@ class FileEntry(BaseModel):
 class SourceEntry(BaseModel):
     """What one source of several gave.
 
-    `examples_in` is `examples_kept` and `examples_dropped` together; for each file, `rows_in` is
-    `rows_kept` and the rows that filters and corpus steps dropped.
+    `examples_in` is `examples_kept` and `examples_dropped` together, each raw example once,
+    whatever kinds and splits it is read for; for each file, `rows_in` is `rows_kept` and the rows
+    that filters and corpus steps dropped.
 
     Attributes:
         url: where the data comes from.
@@ -47,6 +48,7 @@ class SourceEntry(BaseModel):
         examples_in: raw examples read, per split.
         examples_kept: those of which at least one row was made, per split.
         examples_dropped: those that gave none, per reason.
+        examples_lacking: of those kept, the ones that gave no row of one kind, per `kind: reason`.
         rows_in: rows made of them, per file.
         rows_kept: rows that passed the filters and corpus steps, per file.
         rows_dropped: the others, per reason.
@@ -62,6 +64,7 @@ class SourceEntry(BaseModel):
     examples_in: dict[str, int]
     examples_kept: dict[str, int]
     examples_dropped: dict[str, int]
+    examples_lacking: dict[str, int] = {}
     rows_in: dict[str, int]
     rows_kept: dict[str, int]
     rows_dropped: dict[str, int]
@@ -134,7 +137,7 @@ class Manifest(BaseModel):
         examples_in: raw examples read, per split.
         examples_kept: those of which at least one row was made, per split.
         dropped: number of examples and rows left out, per reason code.
-        inputs: local files read, by name.
+        inputs: what decided the rows, by name: local files, declarations, code, evaluation sets.
         files: files written, by name.
         versions: of temper, Python and pyarrow.
         sources: each source's own counts; None for a plain conversion.
@@ -215,7 +218,7 @@ def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> M
     Args:
         out: the folder.
         spec: the specification, `out` left out.
-        inputs: the files that would be read; of `local` only their hashes count.
+        inputs: what would decide the rows; of `local` only the hashes of its files count.
 
     Raises:
         DataError: `out` holds something else, or its files are not those of its manifest.
@@ -241,8 +244,21 @@ def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> M
             f"asked{f', and {len(different) - 1} more' if len(different) > 1 else ''})",
             fix=away,
         )
-    if inputs != manifest.inputs:
-        raise DataError(f"{out} was made of input files that have changed since", fix=away)
+    changed = sorted(
+        name
+        for name in inputs.keys() | manifest.inputs.keys()
+        if inputs.get(name) != manifest.inputs.get(name)
+    )
+    if changed:
+        name = changed[0]
+        how = (
+            "is gone" if name not in inputs else "differs" if name in manifest.inputs else "is new"
+        )
+        raise DataError(
+            f"{out} was made of inputs that have changed since: {name} {how}"
+            f"{f', and {len(changed) - 1} more' if len(changed) > 1 else ''}",
+            fix=away,
+        )
     for name, entry in manifest.files.items():
         path = out / name
         if not path.is_file() or file_entry(path, entry.rows) != entry:

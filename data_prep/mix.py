@@ -31,7 +31,8 @@ GROUP_OF_ABILITY: Final[Mapping[str, str]] = {
 }
 OTHER_GROUP: Final = "domain"
 
-Weight = Annotated[float, Field(gt=0)]
+# Finite: shares are fractions, and a specification must be JSON that says what was asked.
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Replay(BaseModel):
@@ -77,7 +78,7 @@ class MixSpec(BaseModel):
     preset: str | None = None
     ratio: dict[str, Weight] = Field(default_factory=dict)
     groups: dict[str, str] = Field(default_factory=dict)
-    temperature: float = Field(default=1.0, ge=1.0)
+    temperature: float = Field(default=1.0, ge=1.0, allow_inf_nan=False)
     total: int | None = Field(default=None, ge=1)
     caps: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     epochs: Weight | dict[str, Weight] = 1.0

@@ -132,7 +132,7 @@ def load_read(folder: Path) -> Read | None:
         found = json.loads((folder / DONE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    tally = Tally(*(Counter(found["tally"][key]) for key in ("came", "kept", "dropped")))
+    tally = Tally(**{key: Counter(counts) for key, counts in found["tally"].items()})
     parts = [Part(**one) for one in found["parts"]]
     return Read(tally, parts)
 

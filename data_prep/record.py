@@ -69,6 +69,7 @@ def source_entries(
             examples_in=dict(read.tally.came),
             examples_kept=dict(read.tally.kept),
             examples_dropped=dict(read.tally.dropped),
+            examples_lacking=dict(read.tally.lacking),
             rows_in={name: n for name, n in rows_in.items() if n},
             rows_kept={name: kept[name] for name, n in rows_in.items() if n},
             rows_dropped=dict(counts["dropped"]),

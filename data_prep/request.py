@@ -217,8 +217,11 @@ def _validated(values: Mapping[str, Any]) -> Request:
     try:
         request = Request.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        # Of a field that may be several things, the one whose error lies deepest is meant; pydantic
+        # puts that type's name among the keys (`mix.epochs.dict[str,…].gsm8k`).
+        first = max(error.errors(), key=lambda one: len(one["loc"]))
+        keys = (str(key) for key in first["loc"])
+        where = ".".join(key for key in keys if not key.startswith(("dict[", "constrained-")))
         if first["type"] == "extra_forbidden":
             raise ConfigError(
                 f"data_prep.{where} is no key of this version", fix="python -m data_prep.prepare -h"

@@ -127,6 +127,11 @@ def _loaded(text: str) -> tuple[Any, ...]:
     return tuple(_load(name, options) for name, options in json.loads(text).items())
 
 
+def forget_steps() -> None:
+    """Load files and sets anew, which may have changed since an earlier preparation."""
+    _loaded.cache_clear()
+
+
 def with_decontamination(
     named: Mapping[str, Mapping[str, Any]], folder: Path | None
 ) -> dict[str, dict[str, Any]]:

@@ -91,7 +91,7 @@ class Source:
         name: as the user names it; `data_source` of the rows unless `data_source` is set.
         spec: its specification type.
         examples: yields examples and drops, train before test, always in the same order.
-        inputs: the local files that it reads, whose hashes go into the manifest.
+        inputs: the local data files that it reads; its code is found by its name.
         licence: of the data.
         url: where the data comes from.
         ability: column `ability` of the rows.

@@ -8,12 +8,14 @@ that is there and cannot be used is a `Lack`, which costs its row and nothing el
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 from conf.errors import DataError
+from data_prep.numbers import number_in
 from data_prep.rows_schema import dumps
 from data_prep.sources.declare import Condition, Range
 from rewards.extract import find_all
@@ -74,8 +76,8 @@ def value(raw: Mapping[str, Any], column: str, where: str) -> Any:
 
 
 def as_text(found: Any) -> str:
-    """A value as a prompt or an answer spells it: 27.0 is 27, null is nothing."""
-    if found is None:
+    """A value as a prompt or an answer spells it: 27.0 is 27; null, or pandas' NaN, is nothing."""
+    if found is None or (isinstance(found, float) and math.isnan(found)):
         return ""
     if isinstance(found, str):
         return found
@@ -135,11 +137,13 @@ def holds(condition: Condition, found: Any) -> bool:
     """Whether a value fits a declaration's `keep`."""
     if isinstance(condition, Range):
         try:
-            number = float(found)
+            given = number_in(found) if isinstance(found, str) else float(found)
         except (TypeError, ValueError):
             return False
-        low = condition.min is None or number >= condition.min
-        return low and (condition.max is None or number <= condition.max)
+        if given is None:
+            return False
+        low = condition.min is None or given >= condition.min
+        return low and (condition.max is None or given <= condition.max)
     wanted = condition if isinstance(condition, list) else [condition]
     return any(type(item) is type(found) and item == found for item in wanted)
 
@@ -185,15 +189,19 @@ def gold_object(columns: Mapping[str, str], raw: Mapping[str, Any], where: str) 
 
 
 def number(found: Any, where: str, column: str) -> float | None:
-    """A number, or None for nothing; text is read, a level as `Level 3` too."""
+    """A number, or None for nothing; text is read, a level as `Level 3` too.
+
+    Raises:
+        DataError: it is neither a number nor a text.
+        Lack: a text whose number is not sure.
+    """
     if found is None or found == "":
         return None
     if isinstance(found, str):
-        match = re.search(r"-?\d+(\.\d+)?", found)
-        if match is None:
-            return None  # `Level ?`, as MATH has it a few times
-        scale = 0.01 if found.rstrip().endswith("%") else 1.0
-        return float(match[0]) * scale
+        try:
+            return number_in(found)  # None: `Level ?`, as MATH has it a few times
+        except ValueError as error:
+            raise Lack("bad_number", f"{column}: {error}") from error
     if isinstance(found, (int, float)) and not isinstance(found, bool):
         return float(found)
     raise DataError(f"{where}, column {column}: got {found!r:.60}, need a number")

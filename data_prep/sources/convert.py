@@ -26,6 +26,7 @@ from data_prep.sources.declare import Declaration, nearest
 from data_prep.sources.fields import Chat, Fields
 
 Adapter = Callable[[Declaration, Kind, Mapping[str, Any], str], Fields]
+OTHER_SPLIT: Final = "other_split"  # reason of a raw row that `keep_in` gives to another split
 ADAPTERS: Final[Mapping[str, str]] = {
     "codecontests": "code_tests",
     "code_tests": "code_tests",
@@ -38,7 +39,6 @@ ADAPTERS: Final[Mapping[str, str]] = {
 }
 
 
-@cache
 def adapter(name: str, beside: Path) -> Adapter:
     """The function that a declaration's `code` names.
 
@@ -50,14 +50,26 @@ def adapter(name: str, beside: Path) -> Adapter:
         ConfigError: there is no such function.
     """
     if name in ADAPTERS:
-        module = importlib.import_module(f"data_prep.sources.adapters.{ADAPTERS[name]}")
-        return cast(Adapter, getattr(module, name))
+        return _ours(name)
     where, _, function = name.rpartition(":")
     path = beside / Path(where).expanduser()
     if not where.endswith(".py") or not path.is_file():
         raise ConfigError(
             f"code: no adapter {name!r}", fix=f"{nearest(name, ADAPTERS)} (or file.py:function)"
         )
+    state = path.stat()
+    return _theirs(path, function, (state.st_mtime_ns, state.st_size))
+
+
+@cache
+def _ours(name: str) -> Adapter:
+    module = importlib.import_module(f"data_prep.sources.adapters.{ADAPTERS[name]}")
+    return cast(Adapter, getattr(module, name))
+
+
+@cache
+def _theirs(path: Path, function: str, state: tuple[int, int]) -> Adapter:
+    """The function in a user's file, loaded once a state of that file."""
     spec = importlib.util.spec_from_file_location(f"temper_adapter_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"code: {path} is not Python", fix="give a .py file")
@@ -98,7 +110,7 @@ def convert(
     """
     try:
         for conditions, reason in (
-            (declared.keep_in.get(split), "other_split"),
+            (declared.keep_in.get(split), OTHER_SPLIT),
             (declared.keep, "not_kept"),
         ):
             for column, condition in (conditions or {}).items():

@@ -73,7 +73,9 @@ class Declaration(BaseModel):
         name: of the declaration; the file's name.
         about: what it is, one line.
         kind: the kinds of row that it can give; the first one is the default.
-        licence: of the data, SPDX where there is one; `unknown` when nobody says.
+        licence: of the data, SPDX where there is one; `unknown` when nobody says. Data made of
+            parts state the licences of all of them (`ODC-By-1.0 AND CC-BY-NC-4.0`): nobody reads a
+            comment, and the strictest counts.
         url: where the data come from.
         verified: whether these columns were tried on the real data.
         eval_only: a benchmark: its rows must not be trained on.
@@ -211,23 +213,35 @@ def declaration(name_or_path: str | Path) -> Declaration:
         path = Path(given).expanduser()
         if not path.is_file():
             raise ConfigError(f"source {given!r}: no such file", fix="check data_prep.source")
-        return _read(path.resolve())
+        return _read(path.resolve(), _text(path))
     if given not in names():
         raise ConfigError(
             f"no source named {given!r}", fix=f"{nearest(given, names())} (or path/to/mine.yaml)"
         )
-    return _read(FOLDER / f"{given}.yaml")
+    path = FOLDER / f"{given}.yaml"
+    return _read(path, _text(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split()):.160}")
 
 
 @functools.cache
-def _read(path: Path) -> Declaration:
+def _read(path: Path, text: str) -> Declaration:
+    """The declaration that a file's text is; parsed once a text."""
     import yaml
 
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"{path}: cannot be read as YAML: {said:.160}") from error
+        loaded = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise _unreadable(path, error) from error
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: got {type(loaded).__name__}, need `key: value` lines")
     known = set(Declaration.model_fields) - {"path"}

@@ -18,6 +18,7 @@ from typing import Any, Final, get_args
 from pydantic import Field, ValidationError
 
 from conf.errors import ConfigError, DataError
+from data_prep.inputs import files_at
 from data_prep.sources import arithmetic, gsm8k
 from data_prep.sources.base import Drop, Example, Source, Spec
 
@@ -100,7 +101,7 @@ def _user_source(name: str) -> Source:
         url=name,
         ability="unknown",
         data_source=path.stem,
-        inputs=lambda spec: [path] + ([spec.local] if spec.local and spec.local.is_file() else []),
+        inputs=lambda spec: [] if spec.local is None else files_at(spec.local.expanduser()),
     )
 
 

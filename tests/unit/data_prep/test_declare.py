@@ -116,6 +116,16 @@ def test_a_template_braces_and_parts(tmp_path: Path) -> None:
     assert talk[0]["id"] == one["extra_info"]["id"]
 
 
+def test_a_null_of_pandas_is_nothing(tmp_path: Path) -> None:
+    nan = float("nan")
+    text = "kind: rl\nfiles: data.jsonl\ntemplate: ['{q}', 'Hint: {hint}']\nanswer: a\n"
+    rows = [{"q": "x", "hint": nan, "a": 2.0}, {"q": "y", "hint": "h", "a": nan}]
+    row, drop = open_source(mine(tmp_path, text, rows))
+    assert row["prompt"] == [{"role": "user", "content": "x"}]
+    assert row["reward_model"]["ground_truth"] == "2"
+    assert isinstance(drop, Drop) and drop.reason == "no_answer"
+
+
 def test_splits_filters_and_maps(tmp_path: Path) -> None:
     path = mine(
         tmp_path,

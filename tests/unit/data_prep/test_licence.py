@@ -5,10 +5,16 @@ The texts are those of public data sets' cards and of this repository's own decl
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from conf.errors import DataError
 from data_prep.licence import licence_verdict, refuse_uncommercial
+from data_prep.sources.declare import FOLDER, declaration, names
+
+GENERAL = ("train", "test", "validation")  # names of files that any data set may have
 
 
 @pytest.mark.parametrize(
@@ -28,7 +34,7 @@ def test_permitted(licence: str) -> None:
     [
         "CC-BY-NC-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-nd-4.0", "MIT AND CC-BY-NC-4.0",
         "non-commercial", "Research only", "CC-BY-NC-4.0; copy under MIT", "noncommercial use",
-        "CC BY-NC 4.0",
+        "CC BY-NC 4.0", "ODC-By-1.0, some parts not for commercial use",
     ],
 )  # fmt: skip
 def test_not_permitted(licence: str) -> None:
@@ -51,3 +57,33 @@ def test_the_gate_names_every_source_that_does_not_pass() -> None:
     said = str(error.value)
     assert "alpaca (CC-BY-NC-4.0: non-commercial)" in said and "openhermes (unknown" in said
     assert "gsm8k" not in said and "leave these sources out" in said
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_comment_is_stricter_than_the_licence_beside_it(name: str) -> None:
+    text = (FOLDER / f"{name}.yaml").read_text()
+    said = " ".join(re.findall(r"(?:#|^about:)(.*)", text, re.MULTILINE)).lower()
+    if re.search(r"commercial|\bnc\b|research|licen[cs]e|terms|maa|its own", said):
+        assert licence_verdict(declaration(name).licence) != "commercial", said
+
+
+def test_a_set_is_as_strict_as_its_strictest_part() -> None:
+    verdicts = {name: licence_verdict(declaration(name).licence) for name in names()}
+    # No Robots within Tulu 3, the puzzles of K-and-K in another's columns.
+    refused = ("tulu3", "kk_logic", "knights_and_knaves", "alpaca", "code_alpaca")
+    assert {verdicts[name] for name in refused} == {"non_commercial"}
+    # Columns that anybody's data may have.
+    open_to_all = ("messages", "sharegpt", "sharegpt_pairs", "verl_rows")
+    assert {verdicts[name] for name in open_to_all} == {"unknown"}
+
+
+def test_one_file_is_under_one_licence() -> None:
+    verdicts: dict[str, set[str]] = {}
+    for name in names():
+        declared = declaration(name)
+        for pattern in {p for patterns in declared.files.values() for p in patterns}:
+            own = "*" not in pattern and Path(pattern).name.split(".")[0] not in GENERAL
+            if own:
+                verdicts.setdefault(pattern, set()).add(licence_verdict(declared.licence))
+    assert len(verdicts) > 20
+    assert not {pattern: found for pattern, found in verdicts.items() if len(found) > 1}

@@ -2,11 +2,12 @@
 
 1. Ratios, presets, temperature, caps, epochs and replay give exact whole numbers that add up.
 2. Without a total the mix is as large as the scarcest source allows; more is refused.
-3. What a mix names and does not exist is refused with the way out.
+3. What a mix names and does not exist, or is not finite, is refused with its key.
 """
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from conf.errors import ConfigError, DataError, TemperError
 from data_prep.mix import MixSpec, Supply, apportion, group_of, plan_mix
 from data_prep.mix_order import choose, graded, hash_text, salt, shuffled
+from data_prep.request import parse
 
 ABC = [
     Supply("a", "general", 100),
@@ -192,6 +194,23 @@ def test_curriculum_sorts_and_puts_the_unmeasured_last() -> None:
     order = np.array([4, 3, 2, 1, 0])
     assert graded(values, order, descending=False).tolist() == [4, 2, 3, 0, 1]
     assert graded(values, order, descending=True).tolist() == [0, 3, 4, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("mix", "says"),
+    [
+        ({"epochs": {"a": "inf"}}, "data_prep.mix.epochs.a: got 'inf'"),
+        ({"epochs": {"a": "1e400"}}, "data_prep.mix.epochs.a: got '1e400'"),
+        ({"epochs": math.nan}, "data_prep.mix.epochs: got nan"),
+        ({"epochs": "-inf"}, "data_prep.mix.epochs: got '-inf'"),
+        ({"ratio": {"a": math.inf}}, "data_prep.mix.ratio.a: got inf"),
+        ({"temperature": "inf"}, "data_prep.mix.temperature: got 'inf'"),
+    ],
+)
+def test_what_is_not_finite_is_refused_by_its_key(mix: dict, says: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse({"source": "a,b", "out": "o", "mix": mix}, frozenset())
+    assert str(error.value).startswith(says)
 
 
 def test_bad_specifications_are_refused_by_type() -> None:

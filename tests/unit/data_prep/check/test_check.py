@@ -371,6 +371,53 @@ def test_fix_of_conversations(tmp_path: Path) -> None:
     assert made[4]["tools"][0]["function"]["parameters"] == {}
 
 
+def test_fix_reads_the_json_text_of_a_chat_or_an_object(tmp_path: Path) -> None:
+    system, more = {"role": "system", "content": "Be short."}, {"k": {"x": 1}}
+    turns, talk = [system, USER], [{"from": "human", "value": "Hi"}]
+    info = {**rl(3)["extra_info"], "index": 7, "tools_kwargs": more}
+    asks = '{"from": "Paris", "to": "Rome"}'  # JSON, and what a user said
+    rows = [
+        rl(0, prompt=json.dumps(turns)),
+        rl(1, prompt=json.dumps(talk)),
+        rl(2, prompt=asks),
+        rl(3, extra_info=json.dumps(info), reward_model=json.dumps(rl(3)["reward_model"])),
+        rl(4, prompt=json.dumps(turns)[:-3]),
+        rl(5, prompt=str(turns)),
+        rl(6, extra_info="index 7"),
+    ]
+    report = check([put(tmp_path / "train.jsonl", rows)], fix=True)
+    assert report.fixed == {"train.fixed.parquet": (4, 3)}
+    made = from_table("rl", pq.read_table(tmp_path / "train.fixed.parquet"))
+    prompts = [turns, [USER], [{"role": "user", "content": asks}], rl(3)["prompt"]]
+    assert [row["prompt"] for row in made] == prompts
+    assert made[3]["reward_model"] == rl(3)["reward_model"]
+    assert made[3]["extra_info"]["index"] == "7"
+    assert made[3]["extra_info"]["tools_kwargs"] == more
+    left = [json.loads(line) for line in (tmp_path / "train.rejected.jsonl").open()]
+    assert [one["reasons"][0].split(":")[0] for one in left] == [
+        "error prompt_text", "error prompt_text", "error extra_missing",
+    ]  # fmt: skip
+
+
+def test_fix_makes_no_text_of_a_null_of_pandas(tmp_path: Path) -> None:
+    nan = float("nan")
+    rows = [
+        gold(nan),
+        gold(float("inf")),
+        said({"role": "user", "content": nan}),
+        {**extra(index=nan, category=nan), "ability": nan, "level": nan},
+    ]
+    report = check([put(tmp_path / "train.jsonl", rows)], fix=True)
+    assert report.fixed == {"train.fixed.parquet": (1, 3)}
+    left = [json.loads(line) for line in (tmp_path / "train.rejected.jsonl").open()]
+    assert [one["reasons"][0].split(":")[0] for one in left] == [
+        "error gold_value", "error gold_value", "error content_type",
+    ]  # fmt: skip
+    (row,) = from_table("rl", pq.read_table(tmp_path / "train.fixed.parquet"))
+    assert row["ability"] == "unknown" and row["extra_info"]["index"] == "3"
+    assert not {"category", "level"} & row["extra_info"].keys()
+
+
 def test_fix_of_a_whole_column(tmp_path: Path) -> None:
     path = parquet(tmp_path / "train.parquet", [gold(n) for n in range(3)])
     check([path], fix=True)
