@@ -156,6 +156,22 @@ def test_work_on_other_inputs_is_not_gone_on_with(
     assert [line["id"] for line in lines] == ["mine/train/1"]  # of `question`, flagged
 
 
+@pytest.mark.parametrize("word", ["eval_sets", "folders"])
+def test_evaluation_sets_that_were_named(tmp_path: Path, word: str) -> None:
+    spec = {**lay(tmp_path), "decontaminate": True, "out": tmp_path / "out"}
+    sets = tmp_path / "sets" / "gsm8k"
+    sets.mkdir(parents=True)
+    line = json.dumps({"question": "Another question altogether?", "answer": "#### 1"}) + "\n"
+    (sets / "test.jsonl").write_text(line)
+    named = {word: str(tmp_path / "sets")}
+    if word == "folders":
+        named = {"filters": {**spec["filters"], "decontamination": {word: [named[word]]}}}
+    assert prepare({**spec, **named})[1] and not prepare({**spec, **named})[1]
+    swap("sets/gsm8k/test.jsonl", "Another question", "Some question")(tmp_path)
+    with pytest.raises(DataError, match="evaluation sets differs"):
+        prepare({**spec, **named})
+
+
 PLAIN = """
 from pathlib import Path
 
