@@ -139,7 +139,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m rewards.audit", description="Where do two graders disagree?"
     )
-    parser.add_argument("file", help="rollouts, validation samples or evaluation records (JSONL)")
+    parser.add_argument(
+        "file", help="rollouts, validation samples or evaluation records (JSONL, Parquet)"
+    )
     known = f"a reward, or an oracle: {', '.join(ORACLES)}"
     parser.add_argument("--a", required=True, metavar="GRADER", help=known)
     parser.add_argument("--b", required=True, metavar="GRADER", help=known)

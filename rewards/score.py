@@ -75,7 +75,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m rewards.score", description="Saved responses under another reward."
     )
-    parser.add_argument("file", help="rollouts, validation samples or evaluation records (JSONL)")
+    parser.add_argument(
+        "file", help="rollouts, validation samples or evaluation records (JSONL, Parquet)"
+    )
     parser.add_argument("reward", help="a name, a composition, file.py:function, module:function")
     parser.add_argument("options", nargs="*", metavar="option=value")
     parser.add_argument("--out", type=Path, help="write each line with its new verdict")
@@ -99,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(summary(given.reward, rollouts, answers))
         if given.out is not None:
             lines = [
-                json.dumps({**rollout.record, "rescored": answer}, ensure_ascii=False)
+                json.dumps({**rollout.record, "rescored": answer}, ensure_ascii=False, default=str)
                 for rollout, answer in zip(rollouts, answers, strict=True)
             ]
             write_text(given.out, "\n".join(lines) + "\n")
