@@ -22,7 +22,14 @@ from eval.pages.text import percent
 from eval.statistics.intervals import wilson
 from eval.words import scalar, split_words
 from rewards.agreement import ErrorRate, error_rates
-from rewards.audit import REFEREE, judge_all, report, verdicts
+from rewards.audit import (
+    REFEREE,
+    judge_all,
+    report,
+    require_a_verdict,
+    verdicts,
+    without_verdict,
+)
 from rewards.oracles import UNSAFE
 from rewards.rollouts import Rollout, rollout
 
@@ -65,7 +72,7 @@ def audit_task(
         examples: shown of each kind of disagreement.
 
     Raises:
-        RewardError: a grader does not load.
+        RewardError: a grader does not load, or gives no verdict at all.
     """
     graded_by = dict(records[0].get("reward") or {})
     own = str(graded_by.pop("name", "the records' grader"))
@@ -73,12 +80,16 @@ def audit_task(
     rollouts = [_rollout(record) for record in records]
     left = verdicts(own, given if isinstance(given, Mapping) else {}, rollouts, deadline)
     right = verdicts(against, options, rollouts, deadline)
+    for name, answers in ((own, left), (against, right)):
+        require_a_verdict(name, answers)
     judged = judge_all(rollouts, left, right, referee, deadline)
     counts = Counter(one.kind for one in judged)
     n = len(judged) - counts["no verdict"]
     if n == 0:
         raise RewardError(
-            f"{own} and {against} have no response with both verdicts", "try a longer deadline="
+            f"{own} and {against} have no response with both verdicts: "
+            f"{without_verdict([*left, *right])}",
+            "mend the grader, or try a longer deadline=",
         )
     ours, others = counts["both right"] + counts["only a"], counts["both right"] + counts["only b"]
     interval = wilson(ours, n)
