@@ -5,12 +5,10 @@
 3. math_kept.jsonl: right answers that look like those attacks. At most 2% are refused.
 4. Two answers in two places: at most one of them can be the right one.
 5. No verdict on any of them is a failure of the verifier.
-6. A hostile response, however long or deep, is answered in time and scores 0.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,7 +22,6 @@ FRESH = read_battery(HERE / "math_fresh.jsonl")
 ATTACKS = read_battery(HERE / "math_attacks.jsonl")
 KEPT = read_battery(HERE / "math_kept.jsonl")
 MATH = {"data_source": "DigitalLearningGmbH/MATH-lighteval"}
-DEADLINE_S = 10.0  # a response; what the grader promises itself, and a loaded machine's share
 
 
 def accepted(pairs: Iterable[Pair]) -> set[str]:
@@ -90,47 +87,3 @@ def test_two_answers_are_not_both_right(response: str) -> None:
     reward = load_reward("math")
     paid = [gold for gold in ("5", "6") if reward.judge(response, gold, MATH).score >= 1.0]
     assert len(paid) < 2
-
-
-HOSTILE = {
-    "factorial": "\\boxed{1000000000!}",
-    "tower": "\\boxed{9^{9^{9^{9}}}}",
-    "plain tower": "\\boxed{9^9^9^9}",
-    "exponent": "\\boxed{1e999999999}",
-    "power of ten": "\\boxed{10^{1000000000}}",
-    "small": "\\boxed{1e-999999999}",
-    "nested fractions": "\\boxed{" + "\\frac{1}{" * 3000 + "2" + "}" * 3001,
-    "open braces": "\\boxed{" + "{" * 100_000,
-    "boxes": "\\boxed{" * 20_000,
-    "parentheses": "\\boxed{" + "(" * 50_000 + "5" + ")" * 50_000 + "}",
-    "digits": "#### " + "9" * 100_000,
-    "commas": "\\boxed{" + "1," * 50_000 + "5}",
-    "markers": "#### " * 30_000,
-    "dollars": "$" * 100_000,
-    "minus": "\\boxed{" + "-" * 100_000 + "5}",
-    "labels": "the answer is " * 10_000,
-    "blanks": "Answer:" + " " * 100_000 + "6",
-    "sum": "\\boxed{" + "x+" * 20_000 + "x}",
-    "roots": "\\boxed{" + "\\sqrt{" * 2000 + "2" + "}" * 2001,
-    "expansion": "\\boxed{(a+b+c+d+e+f)^{400}}",
-    "binomial": "\\boxed{\\binom{10^9}{5 \\cdot 10^8}}",
-    "zero byte": "\\boxed{6\x00}",
-    "surrogate": "\\boxed{\ud8006}",
-    "separators": "\\boxed{6\u2028\u2029\x85\n\r}",
-    "combining": "\\boxed{6" + "\u0301" * 50_000 + "}",
-    "open tags": "<answer>" * 20_000,
-    "thoughts": "<think>" * 20_000,
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("gold", ["5", "\\sqrt{x}+1"])
-def test_a_hostile_response_is_answered_in_time(name: str, gold: str) -> None:
-    reward = load_reward("math")
-    reward.judge("\\boxed{y}", "x+1", MATH)  # a pool that starts is not the response's fault
-    began = time.monotonic()
-    verdict = reward.judge(HOSTILE[name], gold, MATH)
-    seconds = time.monotonic() - began
-    assert verdict.status in ("wrong", "unparseable", "timeout"), verdict.detail
-    assert verdict.score == 0.0
-    assert seconds < DEADLINE_S
