@@ -1,10 +1,9 @@
-"""Batteries of labelled answers against our grader of mathematics, through the registry.
+"""Attacks on our grader of mathematics, and right answers that look like them, by the registry.
 
-1. math_fresh.jsonl: written before the grader. No false positive, at most 2% false negatives.
-2. math_attacks.jsonl: wrong answers made to be accepted. None is.
-3. math_kept.jsonl: right answers that look like those attacks. At most 2% are refused.
-4. Two answers in two places: at most one of them can be the right one.
-5. No verdict on any of them is a failure of the verifier.
+1. math_attacks.jsonl: wrong answers made to be accepted. None is.
+2. math_kept.jsonl: right answers that look like those attacks. At most 2% are refused.
+3. Two answers in two places: at most one of them can be the right one.
+4. No verdict on any of them is a failure of the verifier.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from rewards.compare import Pair, read_battery
 from rewards.registry import load_reward
 
 HERE = Path(__file__).parent
-FRESH = read_battery(HERE / "math_fresh.jsonl")
 ATTACKS = read_battery(HERE / "math_attacks.jsonl")
 KEPT = read_battery(HERE / "math_kept.jsonl")
 MATH = {"data_source": "DigitalLearningGmbH/MATH-lighteval"}
@@ -39,14 +37,6 @@ def shown(pairs: Iterable[Pair]) -> list[str]:
     return [f"{p.id}: gold {p.gold!r}, got …{p.response[-90:]!r}" for p in pairs]
 
 
-def test_the_fresh_battery() -> None:
-    found = accepted(FRESH)
-    false_positives = [p for p in FRESH if not p.label and p.id in found]
-    false_negatives = [p for p in FRESH if p.label and p.id not in found]
-    assert shown(false_positives) == []
-    assert len(false_negatives) <= 0.02 * sum(p.label for p in FRESH), shown(false_negatives)
-
-
 def test_no_attack_is_paid() -> None:
     found = accepted(ATTACKS)
     assert shown(p for p in ATTACKS if p.id in found) == []
@@ -59,11 +49,8 @@ def test_the_guards_against_attacks_leave_right_answers_alone() -> None:
 
 
 def test_the_batteries_are_what_they_should_be() -> None:
-    pairs = FRESH + ATTACKS + KEPT
+    pairs = ATTACKS + KEPT
     assert len({p.id for p in pairs}) == len({(p.response, p.gold) for p in pairs}) == len(pairs)
-    share = sum(not p.label for p in FRESH) / len(FRESH)
-    assert len(FRESH) >= 170
-    assert 0.45 <= share <= 0.55
     assert not any(p.label for p in ATTACKS)
     assert all(p.label for p in KEPT)
 
