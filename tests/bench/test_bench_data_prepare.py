@@ -127,7 +127,7 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
-@pytest.mark.skipif(not GSM8K.is_dir(), reason="no GSM8K here")
+@pytest.mark.skipif(not GSM8K.is_dir(), reason="no shared data beside the checkout")
 def test_gsm8k_against_datasets_map(tmp_path: Path, aims: Any) -> None:
     pytest.importorskip("datasets")
     theirs_code = THEIRS.replace("INSTRUCTION", repr(INSTRUCTION))

@@ -22,7 +22,7 @@ from rewards.sandbox import tiers
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 HERE = [tier for tier in tiers.TIERS[:3] if not tiers.probe(tier, tiers.Setting())]
 pytestmark = [
-    pytest.mark.skipif(not DATA.is_dir(), reason="the data sets are not here"),
+    pytest.mark.skipif(not DATA.is_dir(), reason="no shared data beside the checkout"),
     pytest.mark.skipif(not HERE, reason="this machine has no isolation tier"),
 ]
 ALTER = """
