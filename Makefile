@@ -48,7 +48,7 @@ test-full: setup-dev ## the end-to-end tests that are longer
 	$(PYTEST) tests/e2e_cpu/deaths -v --durations=25 -m full $(ARGS) || failed=1; \
 	exit $$failed
 
-bench: setup ## measure composition, step time and start-up
+bench: setup ## measure against peers in one run; ends with the aims that were missed
 	$(PYTEST) tests/bench -m bench -s $(ARGS)
 
 demo: setup ## prepare → SFT → GRPO → evaluate → report.html, offline on any hardware

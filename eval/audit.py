@@ -28,7 +28,14 @@ from eval.statistics.paired import compare_items
 from eval.stored import read_json
 from eval.words import scalar, split_words
 from rewards.agreement import SIDES, ErrorRate, Judged, error_limits, error_rates
-from rewards.audit import REFEREE, judge_all, report, verdicts
+from rewards.audit import (
+    REFEREE,
+    judge_all,
+    report,
+    require_a_verdict,
+    verdicts,
+    without_verdict,
+)
 from rewards.oracles import UNSAFE
 from rewards.rollouts import Rollout, rollout
 
@@ -73,7 +80,7 @@ def audit_task(
         examples: shown of each kind of disagreement.
 
     Raises:
-        RewardError: a grader does not load.
+        RewardError: a grader does not load, or gives no verdict at all.
     """
     graded_by = dict(records[0].get("reward") or {})
     own = str(graded_by.pop("name", "the records' grader"))
@@ -81,12 +88,16 @@ def audit_task(
     rollouts = [_rollout(record) for record in records]
     left = verdicts(own, given if isinstance(given, Mapping) else {}, rollouts, deadline)
     right = verdicts(against, options, rollouts, deadline)
+    for name, answers in ((own, left), (against, right)):
+        require_a_verdict(name, answers)
     judged = judge_all(rollouts, left, right, referee, deadline)
     counts = Counter(one.kind for one in judged)
     n = len(judged) - counts["no verdict"]
     if n == 0:
         raise RewardError(
-            f"{own} and {against} have no response with both verdicts", "try a longer deadline="
+            f"{own} and {against} have no response with both verdicts: "
+            f"{without_verdict([*left, *right])}",
+            "mend the grader, or try a longer deadline=",
         )
     both = [one if one.kind != "no verdict" else Judged(None, None) for one in judged]
     left_items = _flagged(records, [one.a for one in both])

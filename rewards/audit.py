@@ -4,7 +4,7 @@ In: saved responses (see `rewards.rollouts`) and two graders: rewards, or oracle
 `rewards.oracles`. Out: on stdout the table of their verdicts, examples of each disagreement, and an
 estimate of each one's error: by the file's own labels where it has `label`, else by a referee, a
 third grader, who is asked where the two disagree. Each grader runs in a child process with a
-deadline. Changes nothing.
+deadline; one that gives no verdict at all is an error, after the report. Changes nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from rewards.rollouts import Rollout, read_rollouts
 WARM_UP_SECONDS: Final = 120.0  # an oracle may import torch
 SHOWN: Final = 70
 REFEREE: Final = "math_verify"
+REASON: Final = 200  # characters of a reason that are shown
+REASONS: Final = 3
 
 
 def verdicts(
@@ -45,6 +47,32 @@ def verdicts(
     with Child(ORACLES.get(spec, spec), options) as child:
         child.ask([{"response": "#### 4", "gold": "4", "row": {}}], WARM_UP_SECONDS)
         return child.ask_each(cases, deadline)
+
+
+def without_verdict(answers: Sequence[Answer | None]) -> str:
+    """Why answers are no verdicts, the most frequent reasons first; "" where all are."""
+    why = Counter(
+        "none in time, or the process died"
+        if one is None
+        else f"{one['status']}: {' '.join(one['detail'].split())[:REASON]}"
+        for one in answers
+        if one is None or one["acc"] is None
+    )
+    named = "; ".join(f"{text} (×{n})" for text, n in why.most_common(REASONS))
+    return f"{named}; {len(why) - REASONS} other reasons" if len(why) > REASONS else named
+
+
+def require_a_verdict(name: str, answers: Sequence[Answer | None]) -> None:
+    """Refuse to call a grader that judged nothing done.
+
+    Raises:
+        RewardError: none of the answers is a verdict.
+    """
+    if all(one is None or one["acc"] is None for one in answers):
+        raise RewardError(
+            f"{name} gives none of {len(answers)} responses a verdict: {without_verdict(answers)}",
+            fix=f"mend the reward or the rows; python -m rewards.check {name} --rows FILE.parquet",
+        )
 
 
 def says_right(answer: Answer | None) -> bool | None:
@@ -108,6 +136,9 @@ def report(
         f"disagree: {apart} of {n}, {_share(apart, n)} [{low:.2%}, {high:.2%}]; "
         f"no verdict of one of them: {kinds['no verdict']}",
     ]
+    for name, said in zip(names, answers, strict=True):
+        if why := without_verdict(said):
+            lines.append(f"no verdict of {name}: {why}")
     labelled = any(one.label is not None for one in rollouts)
     rates = error_rates(judged, labelled)
     by = "the file's labels" if labelled else referee and f"the referee {referee}"
@@ -154,7 +185,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m rewards.audit", description="Where do two graders disagree?"
     )
-    parser.add_argument("file", help="rollouts, validation samples or evaluation records (JSONL)")
+    parser.add_argument(
+        "file", help="rollouts, validation samples or evaluation records (JSONL, Parquet)"
+    )
     known = f"a reward, or an oracle: {', '.join(ORACLES)}"
     parser.add_argument("--a", required=True, metavar="GRADER", help=known)
     parser.add_argument("--b", required=True, metavar="GRADER", help=known)
@@ -190,6 +223,8 @@ def main(arguments: list[str] | None = None) -> None:
         judged = judge_all(rollouts, left, right, referee, given.deadline)
         names = (given.a, given.b)
         print(report(names, rollouts, (left, right), judged, referee, given.examples))
+        for name, answers in zip(names, (left, right), strict=True):
+            require_a_verdict(name, answers)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--reference", help="field of the rows with a right response")
     parser.add_argument("--deadline", type=float, default=Limits.deadline, help="s a verdict")
     parser.add_argument("--p99", type=float, default=Limits.p99, help="s, on ordinary responses")
-    parser.add_argument("--step-seconds", type=float, default=Limits.step, help="s a step")
+    parser.add_argument(
+        "--step-seconds", type=float, help="s for a step's verdicts; else what a former run says"
+    )
     parser.add_argument("--rate", type=float, help="verdicts/s needed, where there is no run")
     parser.add_argument("--max-response-tokens", type=int, default=4096)
     parser.add_argument("--short", action="store_true", help="only what takes no time")

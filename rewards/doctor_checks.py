@@ -34,6 +34,7 @@ PROBED: Final = 5  # rows on which all forms of a right answer are tried
 THREADS: Final = 8
 LATE: Final = "no verdict in time"
 BROKEN: Final = ("verifier_error", "gold_error")
+STEP_SECONDS: Final = 10.0  # for a step's verdicts, where no run says how long its rollouts take
 # Most of a kind that may be paid, as a share of rows: a question may contain its answer.
 ALLOWED: Final[Mapping[str, float]] = {"echo": 0.01, "wrong": 0.01, "shotgun": 0.01}
 
@@ -45,13 +46,14 @@ class Limits:
     Attributes:
         deadline: seconds in which any one verdict must come.
         p99: seconds, the 99th percentile of a verdict on an ordinary response.
-        step: seconds that a training step's verdicts may take.
+        step: seconds that a training step's verdicts may take; None: as long as a former run of the
+            recipe generates its rollouts, or `STEP_SECONDS` where there is none.
         rate: verdicts a second that are needed where there is no run; None: any.
     """
 
     deadline: float = 10.0
     p99: float = 1.0
-    step: float = 10.0
+    step: float | None = None
     rate: float | None = None
 
 
@@ -305,7 +307,18 @@ def speed(patient: Patient, child: Child, limits: Limits, known: Right) -> Itera
     if patient.per_step is not None:
         takes = patient.per_step / (rate * patient.workers)
         got += f"; a step's {patient.per_step} take {takes:.2f} s in {patient.workers}"
-        yield Finding("throughput", takes <= limits.step, got, f"a step in ≤ {limits.step:g} s")
+        bound, why = step_bound(patient, limits)
+        yield Finding("throughput", takes <= bound, f"{got}, {why}", f"a step in ≤ {bound:.3g} s")
     else:
         need = "any" if limits.rate is None else f"≥ {limits.rate:g} verdicts/s"
         yield Finding("throughput", limits.rate is None or rate >= limits.rate, got, need)
+
+
+def step_bound(patient: Patient, limits: Limits) -> tuple[float, str]:
+    """Seconds that a step's verdicts may take, and where the number comes from."""
+    if limits.step is not None:
+        return limits.step, "as --step-seconds says"
+    if patient.rollouts is not None:
+        rate = (patient.per_step or 0) / patient.rollouts.seconds
+        return patient.rollouts.seconds, f"{patient.rollouts.source} makes {rate:,.0f} rollouts/s"
+    return STEP_SECONDS, "of an assumed step: no run of this recipe has said how long its takes"

@@ -1,14 +1,15 @@
 """What the doctor examines: a reward, rows of the data, and how fast the run will ask.
 
-In: a recipe (composed by launch's own command, which is the only one who knows how), or a reward
-and a Parquet file. Out: a `Patient`. Reads at most as many rows as asked for, evenly spread. Judges
-nothing.
+In: a recipe (composed by launch's own command, which is the only one who knows how), with the
+metrics of its last run where there is one, or a reward and a Parquet file. Out: a `Patient`. Reads
+at most as many rows as asked for, evenly spread. Judges nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from rewards.registry import row_fields
 
 # Fields of a row that may hold a right response as a model would write it.
 REFERENCES: Final = ("reference", "response", "solution", "canonical_solution", "code", "answer")
+GENERATION: Final = "timing_s/gen"  # verl's metric: seconds that a step's rollouts took
 MAX_RESPONSE_TOKENS: Final = 4096  # where no run says otherwise
 
 
@@ -42,6 +44,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class RolloutTime:
+    """How long a former run of the recipe generated a step's rollouts.
+
+    Attributes:
+        seconds: median over its steps, its own verdicts within.
+        source: its metrics file.
+    """
+
+    seconds: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Patient:
     """A reward and what it will be asked.
 
@@ -53,6 +68,8 @@ class Patient:
         workers: reward workers that share them.
         max_response_tokens: the run's length cap.
         source: where the rows come from, for the heading.
+        notes: what else the heading says.
+        rollouts: of a former run; None where there is none.
     """
 
     reward: str
@@ -63,6 +80,7 @@ class Patient:
     max_response_tokens: int = MAX_RESPONSE_TOKENS
     source: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
+    rollouts: RolloutTime | None = None
 
 
 def read_samples(files: Sequence[str], limit: int, reference: str | None = None) -> list[Sample]:
@@ -122,6 +140,26 @@ def sample(row: Mapping[str, Any], reference: str | None = None) -> Sample:
     return Sample(prompt, gold, {**info, "data_source": row.get("data_source")}, tuple(found))
 
 
+def rollout_time(config: Mapping[str, Any]) -> RolloutTime | None:
+    """What the recipe's run folder says of generating; None where no such run has logged a step.
+
+    A run with another number of rollouts a step is scaled: verdicts are asked for as they come.
+    """
+    folder = Path(config["run"]["dir"])
+    per_step = _per_step(config)
+    try:
+        text = (folder / "config.yaml").read_text(encoding="utf-8")
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        then = _per_step(_yaml(text))
+        found = [json.loads(line)["data"].get(GENERATION) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    seconds = [float(value) for value in found if isinstance(value, (int, float)) and value > 0]
+    if not seconds or not then:
+        return None
+    return RolloutTime(statistics.median(seconds) * per_step / then, str(folder / "metrics.jsonl"))
+
+
 def from_recipe(words: Sequence[str], limit: int, reference: str | None = None) -> Patient:
     """A recipe's reward and data, as `python -m launch.grpo` would compose them.
 
@@ -133,12 +171,10 @@ def from_recipe(words: Sequence[str], limit: int, reference: str | None = None) 
     Raises:
         RewardError: the recipe does not compose, or its data cannot be prepared.
     """
-    import yaml
-
     # The hardware decides nothing here, and finding it out takes seconds.
     hardware = [] if any(word.startswith("hardware=") for word in words) else ["hardware=cpu"]
     text = _command(["launch.grpo", *words, *hardware, "--cfg", "job", "--resolve"])
-    config = yaml.safe_load(text)
+    config = _yaml(text)
     listed = config["data"]["train_files"]
     files = [listed] if isinstance(listed, str) else list(listed)
     notes = []
@@ -151,12 +187,33 @@ def from_recipe(words: Sequence[str], limit: int, reference: str | None = None) 
         reward=config["reward_fn"]["name"],
         options=config["reward_fn"]["options"],
         samples=read_samples(files, limit, reference),
-        per_step=config["data"]["train_batch_size"] * config["actor_rollout_ref"]["rollout"]["n"],
+        per_step=_per_step(config),
         workers=config["reward"]["num_workers"],
         max_response_tokens=config["data"]["max_response_length"],
         source=", ".join(files),
         notes=notes,
+        rollouts=rollout_time(config),
     )
+
+
+def _per_step(config: Mapping[str, Any]) -> int:
+    """Responses that a training step judges."""
+    n: int = config["data"]["train_batch_size"] * config["actor_rollout_ref"]["rollout"]["n"]
+    return n
+
+
+def _yaml(text: str) -> Any:
+    """YAML without Python objects.
+
+    Raises:
+        ValueError: it is none.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _command(words: Sequence[str], given: str = "") -> str:

@@ -3,7 +3,8 @@
 In: rollouts, validation samples or evaluation records (see `rewards.rollouts`), and a reward. Out:
 on stdout the scores and accuracy before and after, the statuses, and who changed sides; with
 `--out FILE` each line again with its new verdict under `rescored`. The reward runs in a child
-process with a deadline. A row's own fields are there as far as the file holds them.
+process with a deadline; one that gives no verdict at all is an error, after all that. A row's own
+fields are there as far as the file holds them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from conf.atomic import write_text
 from conf.errors import boundary
 from rewards.agreement import wilson
-from rewards.audit import verdicts
+from rewards.audit import require_a_verdict, verdicts, without_verdict
 from rewards.check import option
 from rewards.doctor_child import Answer
 from rewards.rollouts import Rollout, read_rollouts
@@ -47,6 +48,8 @@ def summary(spec: str, rollouts: Sequence[Rollout], answers: Sequence[Answer | N
         f"[{low:.1%}, {high:.1%}]",
         "status:   " + ", ".join(f"{name} {n}" for name, n in status.most_common()),
     ]
+    if why := without_verdict(answers):
+        lines.append(f"broken:   {why}")
     names = dict.fromkeys(name for one in good for name in one["components"])
     for name in names:
         values = [one["components"][name] for one in good if name in one["components"]]
@@ -75,7 +78,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m rewards.score", description="Saved responses under another reward."
     )
-    parser.add_argument("file", help="rollouts, validation samples or evaluation records (JSONL)")
+    parser.add_argument(
+        "file", help="rollouts, validation samples or evaluation records (JSONL, Parquet)"
+    )
     parser.add_argument("reward", help="a name, a composition, file.py:function, module:function")
     parser.add_argument("options", nargs="*", metavar="option=value")
     parser.add_argument("--out", type=Path, help="write each line with its new verdict")
@@ -99,10 +104,11 @@ def main(arguments: list[str] | None = None) -> None:
         print(summary(given.reward, rollouts, answers))
         if given.out is not None:
             lines = [
-                json.dumps({**rollout.record, "rescored": answer}, ensure_ascii=False)
+                json.dumps({**rollout.record, "rescored": answer}, ensure_ascii=False, default=str)
                 for rollout, answer in zip(rollouts, answers, strict=True)
             ]
             write_text(given.out, "\n".join(lines) + "\n")
+        require_a_verdict(given.reward, answers)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """What all tests share: the checkout's root, its tracked files, and an environment without network.
 
 In: the checkout. Out: fixtures. Tests run offline: a test that would wait for a model hub fails
-at once instead.
+at once instead. What a clone without the public data leaves out stands in one line at the end.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +23,7 @@ OFFLINE = {
     "VLLM_NO_USAGE_STATS": "1",
     "WANDB_MODE": "disabled",
 }
+NO_DATA = "no shared data beside the checkout"  # the reason that each such test is skipped with
 
 
 def pytest_configure() -> None:
@@ -30,6 +33,20 @@ def pytest_configure() -> None:
     slow = [HealthCheck.too_slow]
     settings.register_profile("temper", deadline=None, suppress_health_check=slow)
     settings.load_profile("temper")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one line which batteries the public data sets would have been needed for."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    files = Counter(
+        Path(one.nodeid.partition("::")[0]).stem.removeprefix("test_")
+        for one in skipped
+        if NO_DATA in str(one.longrepr)
+    )
+    if files:
+        named = ", ".join(f"{name} ({count})" for name, count in sorted(files.items()))
+        line = f"{files.total()} tests not run, {NO_DATA} (../shared/data): {named}"
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """`make bench`: what a verdict costs beside the grader itself, as ratios measured in one run.
 
 The same responses through the bare grader, the registry, the entry that verl calls, and a
-composition of two; each printed as one JSON line.
+composition of two; each printed as one JSON line, and the ratios held against their aims.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,12 @@ def seconds(judge: Callable[[str, str], object]) -> float:
     return statistics.median(times)
 
 
-def test_what_a_verdict_costs_beside_its_grader() -> None:
+# What the fastest grader's own 9 µs may become on the way to verl. So short a time moves by a third
+# on a busy machine (1.1 to 1.4, 1.8 to 2.4, 1.4 to 1.6 were seen): the bounds leave room for it.
+MOST = {"registry_ratio": 2.0, "entry_ratio": 3.5, "composition_ratio": 2.5}
+
+
+def test_what_a_verdict_costs_beside_its_grader(aims: Any) -> None:
     registry, exact = load_reward("math").judge, load_reward("exact").judge
     composed = load_reward("0.9*math + 0.1*exact").judge
 
@@ -52,4 +58,5 @@ def test_what_a_verdict_costs_beside_its_grader() -> None:
     }
     drain()
     print("\nBENCH " + json.dumps({name: round(value, 3) for name, value in found.items()}))
-    assert all(value > 0 for value in found.values())
+    for name, most in MOST.items():
+        aims.ratio(f"a verdict beside its grader, {name}", found[name], most=most)

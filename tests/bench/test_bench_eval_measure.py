@@ -1,6 +1,6 @@
 """Evaluation: how fast responses are graded again, and what recording costs beside vLLM.
 
-Each has an aim that is asserted; the numbers are printed too, so that a report can quote them.
+The ratio to vLLM in one process, turn about, is held; across processes, and in seconds, reported.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,18 +20,13 @@ from eval.regrade import parse, regrade
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
 RESPONSES = 10_000
-# Seconds; 3.6 on two quiet cores, so that a machine half as fast, or busy, still passes.
-REGRADED = 10.0
-# Of `LLM.generate`'s tokens a second, turn about in one process: medians of five turns were 0.99
-# and 1.04 in two runs on two cores, so that 0.95 is near the noise of a busy machine.
-THROUGHPUT_AIM = 0.95
 THROUGHPUT = ROOT / "tests" / "bench" / "eval_throughput.py"
 
 pytestmark = pytest.mark.bench
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no shared data beside the checkout")
-def test_ten_thousand_responses_graded_again(tmp_path: Path) -> None:
+def test_ten_thousand_responses_graded_again(tmp_path: Path, aims: Any) -> None:
     rows = [json.loads(line) for line in (DATA / "gsm8k/test.jsonl").read_text().splitlines()]
     lines = []
     for i in range(RESPONSES):
@@ -66,18 +62,25 @@ def test_ten_thousand_responses_graded_again(tmp_path: Path) -> None:
     seconds = time.perf_counter() - start
     print(f"\n{RESPONSES} responses graded again in {seconds:.2f} s: {dict(change.status)}")
     assert change.n == RESPONSES and 4000 < change.gained < 6500
-    assert seconds < REGRADED
+    aims.report(f"{RESPONSES} responses graded again", seconds, most=10, unit="s")
 
 
 @pytest.mark.timeout(900)
-def test_an_evaluation_is_as_fast_as_bare_generation(tmp_path: Path) -> None:
+def test_an_evaluation_is_as_fast_as_bare_generation(tmp_path: Path, aims: Any) -> None:
     told = _measured(tmp_path, "bare") | _measured(tmp_path, "paired")
     found = {name: round(speed) for name, speed in told.items()}
     print(f"\ntokens/s: {found}")
-    for peer in ("bare", "uniproc"):
-        print(f"  an evaluation / LLM.generate, {peer}: {told['whole'] / told[peer]:.3f}")
-    # `bare` ran in another process at another time: shown, not judged.
-    assert told["whole"] / told["uniproc"] >= THROUGHPUT_AIM
+    # Medians of five turns were 0.99 and 1.04 in two runs: 0.95 is near a busy machine's noise.
+    aims.ratio(
+        "an evaluation's tokens/s, of LLM.generate's in turn with it",
+        told["whole"] / told["uniproc"],
+        least=0.95,
+    )
+    aims.report(
+        "an evaluation's tokens/s, of LLM.generate's in another process",
+        told["whole"] / told["bare"],
+        least=0.95,
+    )
 
 
 def _measured(folder: Path, mode: str) -> dict[str, float]:

@@ -4,6 +4,7 @@
 2. The manager counts tokens, tells a cut-off response from an ended one, gives up on a verdict that
    does not come, and hands the reward what verl's own manager would.
 3. What it returns serves `maj@N`, the group filter and GDPO, as verl computes them.
+4. The isolation tier that judged a response is in the step's metrics, by our trainer's own way.
 """
 
 from __future__ import annotations
@@ -24,12 +25,18 @@ from verl import DataProto
 from verl.trainer.ppo.metric_utils import process_validation_metrics
 from verl.trainer.ppo.reward import load_reward_manager, resolve_reward_manager_cls
 from verl.trainer.ppo.v1 import trainer_base
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from conf.errors import RewardError
 from launch.bridge.reward_metrics import Row
 from launch.bridge.reward_rows import components_for_gdpo, group_scores
+from launch.bridge.reward_watch import RewardWatch
+from launch.bridge.trainer import GuardedTrainer
+from rewards.breaker import LEDGER
+from rewards.code.grade import active_tier
 from rewards.group import load_group
-from rewards.verl_entry import drain
+from rewards.sandbox import tiers
+from rewards.verl_entry import compute_score, drain
 
 CAP = 24
 MINE = """
@@ -286,3 +293,52 @@ def test_group_rewards_see_a_prompt_s_sessions_once() -> None:
     ]
     scores = group_scores(rows, load_group("kimi_length"))
     assert scores == {"p_0": 1.5, "p_1": 0.5, "q_0": 1.0}
+
+
+class _Worker:
+    """verl's reward worker as Ray's handle shows it, in this process."""
+
+    class __ray_call__:
+        @staticmethod
+        def remote(function: Any, *arguments: Any) -> Any:
+            return function(None, *arguments)
+
+
+@pytest.mark.skipif(
+    all(tiers.probe(tier, tiers.Setting()) for tier in tiers.TIERS[:3]),
+    reason="this machine has no isolation tier",
+)
+def test_the_sandbox_s_tier_is_in_the_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LEDGER, "_facts", set())
+    monkeypatch.setattr("ray.get", list)
+    monkeypatch.setattr(PPOTrainerSync, "_compute_metrics", lambda *a, **k: None)
+    config = OmegaConf.create(
+        {
+            "run": {"dir": str(tmp_path)},
+            "reward": {"custom_reward_function": {"path": "pkg://rewards.verl_entry"}},
+            "reward_fn": {
+                "breaker": {"share": 0.02, "window": 512},
+                "on_error": "drop",
+                "group": {"name": None, "options": {}},
+            },
+        }
+    )
+    trainer = GuardedTrainer.__new__(GuardedTrainer)
+    trainer.watch, trainer.verdicts = RewardWatch(config, [_Worker()]), []
+
+    def metrics() -> dict[str, Any]:
+        trainer.verdicts = trainer.watch.collect(1)
+        found: dict[str, Any] = {}
+        trainer._compute_metrics(None, found)
+        return {key: value for key, value in found.items() if "sandbox" in key}
+
+    drain()
+    compute_score("sums", "#### 4", "4", {"id": "s/1"}, reward="math")
+    assert metrics() == {}  # mathematics needs none
+    answer, tests = "```python\ndef f(x): return x + 1\n```", '{"tests": ["assert f(1) == 2"]}'
+    assert compute_score("sums", answer, tests, {"id": "s/2"}, reward="code")["score"] == 1.0
+    assert metrics() == {f"reward/sandbox/{active_tier()}": 1.0}
+    assert active_tier() in tiers.TIERS[:3]
+    assert metrics() == {f"reward/sandbox/{active_tier()}": 1.0}  # at every step, once it is known

@@ -172,7 +172,7 @@ def test_differences_mark_the_words_that_differ(browse, tmp_path):
     assert found == "cat,a|dog,the|the cat sat on a mat||0"
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs the public data files in ../shared/data")
+@pytest.mark.skipif(not DATA.is_dir(), reason="no shared data beside the checkout")
 def test_formulas_are_those_of_python(browse, tmp_path):
     content = gzip.decompress((DATA / "math" / "test.jsonl.gz").read_bytes()).decode()
     texts = [json.loads(line) for line in content.split("\n")[:400]]

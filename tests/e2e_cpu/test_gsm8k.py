@@ -21,7 +21,7 @@ def gsm8k(
     """The command of the issue, from an empty folder."""
     data = repo.parent / "shared" / "data" / "gsm8k"
     if not data.is_dir():
-        pytest.skip("needs the GSM8K files in ../shared/data/gsm8k")
+        pytest.skip("no shared data beside the checkout")
     _, run = run_job(
         "grpo",
         ["+recipe=gsm8k", "hardware=cpu", "policy=tiny", f"data_prep.local={data}"],

@@ -39,7 +39,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
 
 
-@pytest.mark.skipif(not GSM8K.is_dir(), reason="no GSM8K here")
+@pytest.mark.skipif(not GSM8K.is_dir(), reason="no shared data beside the checkout")
 def test_kill_at_twenty_random_points(tmp_path: Path) -> None:
     gsm8k = {"name": "gsm8k", "local": str(GSM8K), "options": {"train_size": 600, "test_size": 300}}
     sums = {"name": "arithmetic", "options": {"train_size": 300, "sft_size": 300}}

@@ -23,7 +23,7 @@ def data(repo: Path) -> Path:
     """The folder of public test data beside the checkout."""
     folder = repo.parent / "shared" / "data"
     if not (folder / "gsm8k" / "test.jsonl").is_file():
-        pytest.skip("the public test data is not beside the checkout")
+        pytest.skip("no shared data beside the checkout")
     return folder
 
 

@@ -14,5 +14,5 @@ _SPEC.loader.exec_module(_planted)
 def planted():
     """The module that plants them (tests have no package to import it from)."""
     if not _planted.there():
-        pytest.skip("needs the public data files in ../shared/data")
+        pytest.skip("no shared data beside the checkout")
     return _planted
