@@ -52,7 +52,7 @@ def run(config: DictConfig) -> RunFolder:
 
 def _warm_start(config: DictConfig) -> Path:
     """Run (or find finished) the SFT of the same recipe; its checkpoint starts this job."""
-    sft = compose.resolve(compose.compose("sft", plan.sft_overrides(config)))
+    sft = plan.warm_start_config(config)
     return plan.policy_folder(train(sft).path, sft.selection.checkpoint)
 
 
