@@ -162,6 +162,21 @@ def test_bad_input_is_one_line_and_an_exit_code(argument: str, code: int, said: 
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
+@pytest.mark.parametrize("job", ["grpo", "ppo", "sft"])
+def test_without_a_recipe_the_recipes_are_named(job: str) -> None:
+    with pytest.raises(ConfigError, match="no recipe was named; there are arithmetic, ") as caught:
+        resolve(compose(job, ["hardware=cpu"]))
+    assert caught.value.fix == "+recipe=arithmetic"
+
+
+def test_the_bare_command_is_one_line() -> None:
+    done = cli()
+    assert done.returncode == 2, done.stderr
+    said = done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert said.startswith("error: no recipe was named") and said.endswith("→ +recipe=arithmetic")
+
+
 def test_cfg_job_prints_yaml_and_needs_neither_torch_nor_verl(tmp_path: Path) -> None:
     """From an empty folder, leaving it empty."""
     done = cli("--cfg", "job", "+recipe=arithmetic", "run.seed=7", cwd=tmp_path)
