@@ -6,6 +6,7 @@ folder listings, checks nothing (`launch.preflight` does) and starts nothing.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -153,6 +154,24 @@ def warm_start_config(config: DictConfig) -> DictConfig:
             OmegaConf.update(sft, key, value, merge=False)
     sft.run.name = "sft" if config.run.name == config.job else f"{config.run.name}-sft"
     return resolve(sft)
+
+
+def as_prepared(config: DictConfig) -> DictConfig:
+    """The configuration with the reward by which the prepared rows were checked.
+
+    `data_prep` has held it against the one asked for: a composition is checked by its first part,
+    so that data, and a warm start on them, stay the same under a reward that is shaped anew.
+    """
+    try:
+        text = (Path(config.data_prep.out) / "manifest.json").read_text(encoding="utf-8")
+        spec = json.loads(text)["spec"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return config
+    changed = config.copy()
+    for key in ("reward", "reward_options"):
+        if key in spec and key in changed.data_prep:
+            OmegaConf.update(changed, f"data_prep.{key}", spec[key], merge=False)
+    return changed
 
 
 def _shared(config: DictConfig) -> Iterator[tuple[str, Any]]:

@@ -41,7 +41,7 @@ def run(config: DictConfig) -> RunFolder:
     stages.build_policy(config)
     if warm_start is not None:
         # Run, or found finished: its checkpoint starts this job.
-        done = train(warm_start, then=config)
+        done = train(plan.as_prepared(warm_start), then=config)
         start = plan.policy_folder(done.path, warm_start.selection.checkpoint)
     else:
         start = plan.policy_folder(Path(config.policy.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from conf.run_identity import differences
 from conf.runs import plain
 from launch.compose import compose, resolve
-from launch.plan import warm_start_config
+from launch.plan import as_prepared, warm_start_config
 
 GPUS = [
     "+recipe=arithmetic",
@@ -71,3 +72,16 @@ def test_it_is_the_run_that_launch_sft_makes(recipe: str) -> None:
     alone = resolve(compose("sft", given))
     warm = warm_start_config(resolve(compose("grpo", given)))
     assert differences(plain(alone), plain(warm)) == []
+
+
+def test_a_composed_reward_leaves_the_warm_start_the_run_that_it_was(tmp_path: Path) -> None:
+    """Data checked by `math` serve 0.9*math + 0.1*format, and so does the SFT on them."""
+    given = ["+recipe=arithmetic", "hardware=cpu", f"data_prep.out={tmp_path}"]
+    before = warm_start_config(resolve(compose("grpo", given)))
+    shaped = [*given, "reward_fn.name='0.9*math + 0.1*format if format'"]
+    warm = warm_start_config(resolve(compose("grpo", shaped)))
+    assert as_prepared(warm) == warm  # nothing is prepared there yet
+    manifest = {"spec": {"reward": "math", "reward_options": {}}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert differences(plain(before), plain(as_prepared(warm))) == []
+    assert differences(plain(before), plain(as_prepared(before))) == []
