@@ -1,16 +1,17 @@
-"""What our own nodes of a configuration may hold: types, ranges, choices.
+"""What our own nodes of a configuration may hold, and those of verl's keys that we read ourselves.
 
 In: a resolved configuration as nested dicts. Out: nothing, or a `ConfigError` that names the key,
-what was got and what is needed. Defaults live in the YAML and nowhere else; verl's own nodes are
-verl's to judge, and what depends on the machine is `launch.preflight`'s.
+what was got and what is needed. Defaults live in the YAML and nowhere else; verl's other keys are
+verl's to judge, and what depends on the machine or the files is `launch.preflight`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from conf.errors import ConfigError
 
@@ -20,6 +21,52 @@ Count = Field(ge=1)
 
 class _Node(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _VerlNode(BaseModel):
+    """A node of verl's: keys that are not named here are none of ours."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+def _files(value: Any) -> Any:
+    """One file, or a list of at least one."""
+    listed = value if isinstance(value, list) else [value]
+    if not listed or not all(isinstance(file, str) and file for file in listed):
+        raise PydanticCustomError("files", "a file's path or a list of them is needed")
+    return value
+
+
+def _frequency(value: Any) -> Any:
+    """Steps, as verl's trainers count them (-1: never), or the SFT trainer's word."""
+    if value != "after_each_epoch" and (isinstance(value, bool) or not isinstance(value, int)):
+        raise PydanticCustomError("frequency", "a whole number of steps is needed, -1 for never")
+    return value
+
+
+Files = Annotated[Any, AfterValidator(_files)]
+Frequency = Annotated[Any, AfterValidator(_frequency)]
+
+
+class VerlData(_VerlNode):
+    """Node `data`."""
+
+    train_files: Files
+    val_files: Annotated[Any, AfterValidator(lambda value: _files(value) if value else value)]
+    train_batch_size: int = Count
+    train_max_samples: int
+    val_max_samples: int
+
+
+class VerlTrainer(_VerlNode):
+    """Node `trainer`."""
+
+    total_epochs: int = Count
+    total_training_steps: int | None = Field(ge=1)
+    save_freq: Frequency
+    test_freq: Frequency
+    nnodes: int = Count
+    n_gpus_per_node: int = Count
 
 
 class Run(_Node):
@@ -120,7 +167,7 @@ class Guard(_Node):
     action: Literal["stop", "warn"]
 
 
-NODES: dict[str, type[_Node]] = {
+NODES: dict[str, type[BaseModel]] = {
     "run": Run,
     "hardware": Hardware,
     "policy": Policy,
@@ -130,28 +177,45 @@ NODES: dict[str, type[_Node]] = {
     "evaluation": Evaluation,
     "preflight": Preflight,
     "guard": Guard,
+    "data": VerlData,
+    "trainer": VerlTrainer,
 }
 OF_SOME_JOBS = ("guard", "early_stopping")
 
 
 def check_nodes(config: Mapping[str, Any]) -> None:
-    """Hold each of our nodes against its contract.
+    """Hold each of these nodes against its contract.
 
     Args:
         config: the resolved configuration; nodes of some jobs may be absent, the others not.
 
     Raises:
-        ConfigError: the first value that does not fit.
+        ConfigError: the first value that does not fit, or is not there.
     """
     for name, model in NODES.items():
-        if name not in config and name in OF_SOME_JOBS:
-            continue
+        if name not in config:
+            if name in OF_SOME_JOBS:
+                continue
+            raise _absent(name)
         try:
             model.model_validate(config[name])
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join([name, *map(str, first["loc"])])
+            if first["type"] == "missing":
+                raise _absent(key) from error
+            if not first["loc"]:
+                raise ConfigError(
+                    f"{key} is {first['input']!r}; it is a node, whose keys are needed",
+                    f"leave {key}=… out",
+                ) from error
             raise ConfigError(
                 f"{key} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}",
                 f"{key}=…",
             ) from error
+
+
+def _absent(key: str) -> ConfigError:
+    return ConfigError(
+        f"{key} was taken out, and is needed", f"leave out the ~ that took {key} away"
+    )

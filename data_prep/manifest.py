@@ -10,17 +10,20 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from conf.errors import DataError
+from conf.errors import DataError, RewardError
+from conf.run_identity import Difference
+from rewards.registry import correctness, load_correctness
 
 FILE_NAME: Final = "manifest.json"
 SETS: Final = "evaluation sets"  # among the inputs: their questions decide what is dropped
 PLACES: Final = ("local", "eval_sets")
+REWARD: Final = ("reward", "reward_options")  # what gold answers are checked by
 
 
 class FileEntry(BaseModel):
@@ -215,6 +218,9 @@ def sets_entry(compared: Mapping[str, int], digest: str) -> FileEntry:
 def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> Manifest | None:
     """The manifest of an `out` that already holds this very specification; None if there is none.
 
+    Of a composed reward only the part counts that gold answers are checked by: the rest shapes the
+    training and drops no row.
+
     Args:
         out: the folder.
         spec: the specification, `out` left out.
@@ -222,6 +228,7 @@ def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> M
 
     Raises:
         DataError: `out` holds something else, or its files are not those of its manifest.
+        RewardError: another reward is asked for than the one there, and it does not load.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
@@ -229,20 +236,23 @@ def existing(out: Path, spec: dict[str, Any], inputs: dict[str, FileEntry]) -> M
     if not (out / FILE_NAME).is_file():
         raise DataError(f"{out} exists and was not made by data_prep", fix=away)
     manifest = read_manifest(out)
-    asked, made = without_places(spec), without_places(manifest.spec)
+    asked, made = (_by_correctness(without_places(one)) for one in (spec, manifest.spec))
     different = sorted(
         key
         for key in asked.keys() | made.keys()
         if key not in asked or key not in made or asked[key] != made[key]
     )
     if different:
+        if different[0] in REWARD:
+            # A slip in its name is the nearer cause, and says so.
+            load_correctness(str(spec.get("reward")), spec.get("reward_options"))
         key = different[0]
         there = made.get(key, "nothing")
         here = asked.get(key, "nothing")
         raise DataError(
             f"{out} holds data of another specification ({key}: {there!r} there, {here!r} "
             f"asked{f', and {len(different) - 1} more' if len(different) > 1 else ''})",
-            fix=away,
+            fix=f"{_as_made(different, manifest.spec)}{away}",
         )
     changed = sorted(
         name
@@ -271,6 +281,30 @@ def without_places(spec: Any) -> Any:
     if isinstance(spec, dict):
         return {k: without_places(v) for k, v in spec.items() if k not in PLACES}
     return [without_places(one) for one in spec] if isinstance(spec, list) else spec
+
+
+def _by_correctness(spec: Any) -> Any:
+    """A specification with each reward as the part of it that gold answers are checked by."""
+    if isinstance(spec, list):
+        return [_by_correctness(one) for one in spec]
+    if not isinstance(spec, dict):
+        return spec
+    found = {key: _by_correctness(value) for key, value in spec.items()}
+    if isinstance(spec.get("reward"), str):
+        try:
+            name, options = correctness(spec["reward"], spec.get("reward_options"))
+        except RewardError:  # no formula: it can only be equal to itself
+            return found
+        found |= {"reward": name, "reward_options": options}
+    return found
+
+
+def _as_made(different: Sequence[str], made: Mapping[str, Any]) -> str:
+    """The overrides that keep the check of gold answers, where it is all that differs."""
+    if not set(different) <= set(REWARD):
+        return ""
+    words = [Difference(f"data_prep.{key}", made.get(key), None).override() for key in different]
+    return f"{' '.join(words)} (the data as they are, whatever trains on them), "
 
 
 def versions() -> dict[str, str]:

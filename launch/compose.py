@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 import conf
 from conf.errors import ConfigError, PlatformError
 from launch import hardware
-from launch.recipes import find_recipe, recipe_names, store_recipe
+from launch.recipes import find_recipe, no_recipe, recipe_names, store_recipe
 
 ROOTS = {"grpo": "rl", "ppo": "rl", "sft": "sft"}
 GROUPS = ("policy", "control")  # option groups that our roots choose from by default
@@ -115,8 +116,24 @@ def resolve(config: DictConfig) -> DictConfig:
     """Resolve interpolations and make the paths absolute that workers elsewhere must find.
 
     Raises:
-        ConfigError: a mandatory value is missing, or a value of ours breaks its contract.
+        ConfigError: no recipe was named, a mandatory value is missing, an interpolation leads
+            nowhere, or a value breaks its contract.
     """
+    try:
+        return _resolve(config)
+    except OmegaConfBaseException as error:
+        # A node that others refer to was taken out, or its place taken by a value.
+        where = getattr(error, "full_key", None)
+        raise ConfigError(
+            f"{f'{where}: ' if where else ''}{str(error).splitlines()[0]}",
+            "leave out the ~key or key=null that took it away; --cfg job shows the tree",
+        ) from error
+
+
+def _resolve(config: DictConfig) -> DictConfig:
+    run = config.get("run")
+    if isinstance(run, DictConfig) and OmegaConf.is_missing(run, "recipe"):
+        raise no_recipe()
     paths = ("run.root", "data_prep.out", "data_prep.local", "data_prep.eval_sets", "policy.path")
     for key in paths:
         value = OmegaConf.select(config, key)

@@ -61,7 +61,8 @@ def _hydra(job: str, arguments: Sequence[str]) -> None:
 
     try:
         task()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        # ValueError: Hydra's word for a node that is given a number (data=3).
         raise explain(job, rewritten, error) from error
     if raised:
         raise raised[0]

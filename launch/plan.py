@@ -1,4 +1,4 @@
-"""What a configuration amounts to: steps, the starting model's folder, the warm start's overrides.
+"""What a configuration amounts to: steps, the starting model's folder, the warm start's own.
 
 In: a resolved configuration and the files it names. Out: plain values. It reads Parquet footers and
 folder listings, checks nothing (`launch.preflight` does) and starts nothing.
@@ -6,8 +6,9 @@ folder listings, checks nothing (`launch.preflight` does) and starts nothing.
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import ConfigError, DataError
 from conf.runs import RunFolder
+from launch.compose import compose, resolve
 from launch.early_stopping import stopped
-from launch.jobs.plan import quoted
 from launch.resume import checkpoints, find_complete_checkpoint
 from launch.run_metrics import read_report
 from launch.selection import kept, weights
 from launch.selection_rows import choosing_rows
 
-# Nodes of ours that a warm start shares with the job that asked for it.
-SHARED = ("run.root", "run.seed", "hardware", "policy", "data_prep")
+# Nodes and keys of ours that a warm start shares with the job that asked for it, but for OWN.
+SHARED = ("run.root", "run.seed", "hardware", "policy", "data_prep", "preflight")
+OWN = ("policy.warm_start",)
 
 
 def planned_steps(config: DictConfig) -> int:
@@ -138,29 +140,48 @@ def _replaced(value: Any, before: str, after: str) -> Any:
     return after if value == before else value
 
 
-def sft_overrides(config: DictConfig) -> list[str]:
-    """The command line of the SFT that warms this job up: the same recipe, data and policy."""
-    name = "sft" if config.run.name == config.job else f"{config.run.name}-sft"
-    overrides = [
-        f"+recipe={config.run.recipe_dir}",
-        f"hardware={config.hardware.name}",
-        f"hardware.ranks={config.hardware.ranks}",
-        f"hardware.nodes={config.hardware.nodes}",
-        f"policy={config.policy.name}",
-        f"policy.path={config.policy.path}",
-        f"run.root={config.run.root}",
-        f"run.seed={config.run.seed}",
-        f"run.name={name}",
-    ]
-    for key, value in config.data_prep.items():
-        if key != "options" and value is not None:
-            # A composed reward (0.9*math + 0.1*format if format) means itself within quotes.
-            overrides.append(
-                quoted(f"data_prep.{key}", value)
-                if isinstance(value, str)
-                else f"data_prep.{key}={value}"
-            )
-    return overrides
+def warm_start_config(config: DictConfig) -> DictConfig:
+    """The SFT that warms this job up, resolved: the same recipe, machine, policy, data and checks.
+
+    Args:
+        config: of the RL job, resolved. What it was given for the `SHARED` nodes holds there too.
+    """
+    options = [f"{group}={config[group].name}" for group in ("hardware", "policy")]
+    sft = compose("sft", [f"+recipe={config.run.recipe_dir}", *options])
+    OmegaConf.set_struct(sft, False)
+    for key, value in _shared(config):
+        if value is not None or OmegaConf.select(sft, key) is not None:
+            OmegaConf.update(sft, key, value, merge=False)
+    sft.run.name = "sft" if config.run.name == config.job else f"{config.run.name}-sft"
+    return resolve(sft)
+
+
+def as_prepared(config: DictConfig) -> DictConfig:
+    """The configuration with the reward by which the prepared rows were checked.
+
+    `data_prep` has held it against the one asked for: a composition is checked by its first part,
+    so that data, and a warm start on them, stay the same under a reward that is shaped anew.
+    """
+    try:
+        text = (Path(config.data_prep.out) / "manifest.json").read_text(encoding="utf-8")
+        spec = json.loads(text)["spec"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return config
+    changed = config.copy()
+    for key in ("reward", "reward_options"):
+        if key in spec and key in changed.data_prep:
+            OmegaConf.update(changed, f"data_prep.{key}", spec[key], merge=False)
+    return changed
+
+
+def _shared(config: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Dotted keys that a warm start takes over, with their values; mappings are values here."""
+    plain: Any = OmegaConf.to_container(config)
+    for key in SHARED:
+        node, _, leaf = key.partition(".")
+        for name, value in plain[node].items():
+            if leaf in ("", name) and f"{node}.{name}" not in OWN:
+                yield f"{node}.{name}", value
 
 
 def document(config: DictConfig, steps: int, command: Sequence[str]) -> dict[str, Any]:

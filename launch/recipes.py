@@ -95,6 +95,13 @@ def recipe_names() -> list[str]:
     return sorted({p.parent.name for root in roots for p in root.glob("*/recipe.yaml")})
 
 
+def no_recipe() -> ConfigError:
+    """The error of a command line without `+recipe=`."""
+    return ConfigError(
+        f"no recipe was named; there are {', '.join(recipe_names())}", "+recipe=arithmetic"
+    )
+
+
 def find_recipe(reference: str) -> Recipe:
     """Read the recipe that `+recipe=` names.
 

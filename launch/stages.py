@@ -58,8 +58,12 @@ def build_policy(config: DictConfig) -> None:
         say("policy", f"built {path}")
 
 
-def preflight(config: DictConfig) -> dict[str, Any]:
+def preflight(config: DictConfig, *, ahead: bool = False) -> dict[str, Any]:
     """Check everything that can be checked before Ray starts; print what is not a pass.
+
+    Args:
+        config: resolved.
+        ahead: of a job that comes later, and is checked again then: only a failure is printed.
 
     Raises:
         PreflightError: a check failed.
@@ -68,7 +72,7 @@ def preflight(config: DictConfig) -> dict[str, Any]:
         return {"enabled": False}
     redactor = Redactor(environment())
     report = check(config)
-    if report.failures or report.warnings:
+    if report.failures or (report.warnings and not ahead):
         width = os.get_terminal_size(2).columns if sys.stderr.isatty() else 100
         table = report.render(width=width, color=sys.stderr.isatty())
         print(redactor.text(table), file=sys.stderr)
@@ -76,7 +80,8 @@ def preflight(config: DictConfig) -> dict[str, Any]:
         report.raise_for_failures()
     except PreflightError as error:
         raise PreflightError(redactor.text(error.message), redactor.text(error.fix)) from None
-    say("check", f"{len(report.lines)} checks passed in {report.seconds:.1f} s")
+    if not ahead:
+        say("check", f"{len(report.lines)} checks passed in {report.seconds:.1f} s")
     return report.to_json()
 
 

@@ -36,10 +36,13 @@ def run(config: DictConfig) -> RunFolder:
         The finished run's folder.
     """
     config = compose.resolve(config)
+    warm_start = plan.warm_start_config(config) if config.policy.warm_start else None
     stages.prepare_data(config)
     stages.build_policy(config)
-    if config.policy.warm_start:
-        start = _warm_start(config)
+    if warm_start is not None:
+        # Run, or found finished: its checkpoint starts this job.
+        done = train(plan.as_prepared(warm_start), then=config)
+        start = plan.policy_folder(done.path, warm_start.selection.checkpoint)
     else:
         start = plan.policy_folder(Path(config.policy.path))
     config = plan.with_policy(config, str(start))
@@ -50,14 +53,13 @@ def run(config: DictConfig) -> RunFolder:
     return run_folder
 
 
-def _warm_start(config: DictConfig) -> Path:
-    """Run (or find finished) the SFT of the same recipe; its checkpoint starts this job."""
-    sft = compose.resolve(compose.compose("sft", plan.sft_overrides(config)))
-    return plan.policy_folder(train(sft).path, sft.selection.checkpoint)
-
-
-def train(config: DictConfig) -> RunFolder:
+def train(config: DictConfig, then: DictConfig | None = None) -> RunFolder:
     """Check, then train in the run's folder until the planned step, resuming what is there.
+
+    Args:
+        config: resolved.
+        then: the job that goes on from this one, resolved. What can be checked of it is checked
+            first, so that nobody waits for a warm start to hear of a slip in what follows.
 
     Raises:
         PreflightError: a check failed; nothing was written.
@@ -78,6 +80,9 @@ def train(config: DictConfig) -> RunFolder:
             say(config.job, f"{run_folder.path} is finished: step {end} of {steps}")
             _choose(run_folder, config)
             return run_folder
+    if then is not None:
+        plan.planned_steps(then)
+        stages.preflight(then, ahead=True)
     documents["preflight"] = stages.preflight(config)
     run_folder = RunFolder.prepare(
         config.run.root,

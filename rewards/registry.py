@@ -216,9 +216,20 @@ def load_correctness(spec: str, options: Mapping[str, Any] | None = None) -> Rew
     whole = load_reward(spec, options)
     if not isinstance(whole.function, compose.Composition):
         return whole
-    first = whole.function.formula.names[0]
+    return load_reward(*correctness(spec, options))
+
+
+def correctness(spec: str, options: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+    """Spec and options of what `load_correctness` loads; loads nothing.
+
+    Raises:
+        RewardError: the spec is no formula.
+    """
+    if not _is_composition(spec):
+        return spec, dict(options or {})
+    first = compose.parse(spec).names[0]
     own = dict((options or {}).get(first) or {})
-    return load_reward(str(own.pop(USE, first)), own)
+    return str(own.pop(USE, first)), own
 
 
 def _is_composition(spec: str) -> bool:

@@ -23,7 +23,7 @@ from launch.hardware import Choice
 from launch.jobs.files import Files
 from launch.key_check import check_command_line, explain
 from launch.keys import parse
-from launch.recipes import find_recipe
+from launch.recipes import find_recipe, no_recipe
 from launch.redact import Redactor, is_secret_name
 
 FOLDERS = ("run.root", "data_prep.out", "policy.path")
@@ -94,7 +94,7 @@ def plan(
     refuse_secrets(arguments)
     given = {parse(text).key: text for text in arguments if _is_override(text)}
     if "recipe" not in given:
-        raise ConfigError("no recipe was named", "+recipe=arithmetic")
+        raise no_recipe()
     address = parse(given["hardware.ray_address"]).value if "hardware.ray_address" in given else ""
     if address not in ("", "auto", "null"):
         raise ConfigError(

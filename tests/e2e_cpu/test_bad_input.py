@@ -111,6 +111,33 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
             id="a key that verl never reads",
         ),
         pytest.param(
+            errors.ConfigError,
+            "grpo",
+            ["policy.warm_start=sft", "data.train_batch_size=foo"],
+            "data.train_batch_size is 'foo'; input should be a valid integer",
+            "data.train_batch_size=",
+            id="mistyped value",
+        ),
+        pytest.param(
+            errors.ConfigError,
+            "sft",
+            ["trainer.total_epochs=null"],
+            "trainer.total_epochs is None",
+            "trainer.total_epochs=",
+            id="null where a number is needed",
+        ),
+        pytest.param(
+            errors.ConfigError, "sft", ["data=3"], "data is a node", "data.", id="a node as value"
+        ),
+        pytest.param(
+            errors.PreflightError,
+            "grpo",
+            ["policy.warm_start=sft", "actor_rollout_ref.rollout.n=1"],
+            "group size",
+            "actor_rollout_ref.rollout.n=",
+            id="a slip in what follows the warm start",
+        ),
+        pytest.param(
             errors.PreflightError,
             "grpo",
             ["policy=hub", "policy.path=/no/such/model"],

@@ -162,6 +162,21 @@ def test_bad_input_is_one_line_and_an_exit_code(argument: str, code: int, said: 
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
+@pytest.mark.parametrize("job", ["grpo", "ppo", "sft"])
+def test_without_a_recipe_the_recipes_are_named(job: str) -> None:
+    with pytest.raises(ConfigError, match="no recipe was named; there are arithmetic, ") as caught:
+        resolve(compose(job, ["hardware=cpu"]))
+    assert caught.value.fix == "+recipe=arithmetic"
+
+
+def test_the_bare_command_is_one_line() -> None:
+    done = cli()
+    assert done.returncode == 2, done.stderr
+    said = done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert said.startswith("error: no recipe was named") and said.endswith("→ +recipe=arithmetic")
+
+
 def test_cfg_job_prints_yaml_and_needs_neither_torch_nor_verl(tmp_path: Path) -> None:
     """From an empty folder, leaving it empty."""
     done = cli("--cfg", "job", "+recipe=arithmetic", "run.seed=7", cwd=tmp_path)
@@ -203,9 +218,50 @@ def test_help_names_the_recipes() -> None:
         ("selection.checkpoint=first", "selection.checkpoint is 'first'"),
         ("hardware.ranks=two", "hardware.ranks is 'two'"),
         ("policy.build=large", "policy.build is 'large'"),
+        ("~selection", "selection was taken out"),
+        ("run=null", "data_prep.out: .*node `run` is not a container"),
+        ("~hardware.ranks", "'hardware.ranks' not found"),
     ],
 )
 def test_our_nodes_keep_their_contracts(override: str, said: str) -> None:
     """A value that would be taken for another one later is refused by name."""
     with pytest.raises(ConfigError, match=said):
         resolve(compose("grpo", ["+recipe=arithmetic", "hardware=cpu", override]))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.train_batch_size=foo", "data.train_batch_size is 'foo'; .*valid integer"),
+        ("data.train_batch_size=", "data.train_batch_size is ''; .*valid integer"),
+        ("data.train_batch_size=null", "data.train_batch_size is None; .*valid integer"),
+        ("data.train_batch_size=0", "data.train_batch_size is 0; .*greater than or equal to 1"),
+        ("data.train_batch_size=8.5", "data.train_batch_size is 8.5; .*valid integer"),
+        ("data.train_max_samples=x", "data.train_max_samples is 'x'; .*valid integer"),
+        ("data.val_max_samples=null", "data.val_max_samples is None; .*valid integer"),
+        ("data.train_files=[]", r"data.train_files is \[\]; a file's path or a list"),
+        ("data.train_files=null", "data.train_files is None; a file's path or a list"),
+        ("data.val_files=[a.parquet,3]", "data.val_files is .*; a file's path or a list"),
+        ("trainer.total_epochs=null", "trainer.total_epochs is None; .*valid integer"),
+        ("trainer.total_training_steps=abc", "trainer.total_training_steps is 'abc'; .*integer"),
+        ("trainer.total_training_steps=0", "trainer.total_training_steps is 0; .*equal to 1"),
+        ("trainer.save_freq=often", "trainer.save_freq is 'often'; a whole number of steps"),
+        ("~trainer.total_epochs", "trainer.total_epochs was taken out"),
+        ("~trainer", "trainer was taken out"),
+        ("trainer=null", "trainer is None; it is a node"),
+    ],
+)
+@pytest.mark.parametrize("job", ["grpo", "sft"])
+def test_a_mistyped_value_of_verl_s_that_we_read_is_refused_by_name(
+    job: str, override: str, said: str
+) -> None:
+    """One line at composing, rather than a traceback once the data are there."""
+    with pytest.raises(ConfigError, match=said):
+        resolve(compose(job, ["+recipe=arithmetic", "hardware=cpu", override]))
+
+
+@pytest.mark.parametrize(
+    "override", ["data.val_files=null", "data.train_files=[a,b]", "trainer.save_freq=-1"]
+)
+def test_what_verl_takes_is_taken(override: str) -> None:
+    resolve(compose("sft", ["+recipe=arithmetic", "hardware=cpu", override]))

@@ -55,5 +55,5 @@ def test_a_composition_reaches_the_warm_up_as_it_is(formula: str) -> None:
     config = resolve(compose("grpo", [*BASE, f"reward_fn.name='{escaped}'"]))
     assert config.reward_fn.name == config.data_prep.reward == formula
     assert config.reward.custom_reward_function.reward_kwargs.reward == formula
-    warm = resolve(compose("sft", plan.sft_overrides(config)))
+    warm = plan.warm_start_config(config)
     assert warm.data_prep == config.data_prep
