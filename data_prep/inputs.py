@@ -128,24 +128,30 @@ def _model(value: Any) -> Iterator[Path]:
 
 def declared_inputs(declared: Declaration, files: Sequence[Path]) -> dict[str, Path | str]:
     """What decides the rows of a declaration: itself, its files, the code that it names."""
-    found: dict[str, Path | str] = {**data_names(files)}
-    found[DECLARATION] = declared.model_dump_json(exclude=UNDECIDING)
     said = (one for one in declared.model_dump().values() if isinstance(one, str))
     code = [where for one in said if (where := one.rpartition(":")[0]).endswith(".py")]
     paths = (declared.path.parent / Path(one).expanduser() for one in code)
-    return {**found, **tail_names(path for path in paths if _is_file(path))}
+    named = [path for path in paths if _is_file(path)]
+    text = declared.model_dump_json(exclude=UNDECIDING)
+    return {
+        **_with_named(data_names(files), [*named, *named_files(declared.reward_options)]),
+        DECLARATION: text,
+    }
 
 
 def program_inputs(
     name: str, files: Sequence[Path], options: Mapping[str, Any]
 ) -> dict[str, Path | str]:
     """What decides the rows of a source in code: its file, its data, files that options name."""
-    found: dict[str, Path | str] = {**data_names(files)}
-    held = set(found.values())
-    named = (Path(os.path.abspath(path)) for path in named_files([name, options]))
-    for tail, path in tail_names(path for path in named if path not in held).items():
-        found[f"named/{tail}" if tail in found else tail] = path
-    return found
+    return {**_with_named(data_names(files), named_files([name, options]))}
+
+
+def _with_named(data: dict[str, Path], paths: Iterable[Path]) -> dict[str, Path]:
+    """Data files, and the others that are named beside them."""
+    held = set(data.values())
+    named = (path for path in map(Path, map(os.path.abspath, paths)) if path not in held)
+    others = tail_names(named).items()
+    return data | {f"named/{name}" if name in data else name: path for name, path in others}
 
 
 def spec_options(spec: Spec) -> dict[str, Any]:

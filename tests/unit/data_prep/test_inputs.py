@@ -30,6 +30,8 @@ files: {train: "g/*/data.jsonl"}
 template: "Solve: {q}"
 answer: a
 code: adapt.py:twice
+reward: grade.py:grade
+reward_options: {known: KNOWN}
 """
 ADAPTER = """
 from data_prep.sources.fields import mapped
@@ -58,7 +60,9 @@ def lay(folder: Path) -> dict[str, Any]:
         (folder / "g" / name).mkdir(parents=True)
         line = json.dumps({"q": f"question {name}", "a": 1})
         (folder / "g" / name / "data.jsonl").write_text(line + "\n")
-    (folder / "mine.yaml").write_text(DECLARATION)
+    (folder / "mine.yaml").write_text(DECLARATION.replace("KNOWN", f"{folder}/known.txt"))
+    (folder / "grade.py").write_text("def grade(response, gold, known):\n    return 1.0\n")
+    (folder / "known.txt").write_text("2\n")
     (folder / "adapt.py").write_text(ADAPTER)
     (folder / "words.txt").write_text("darn\n")
     (folder / "filters.py").write_text(FILTER)
@@ -88,6 +92,8 @@ EDITS: dict[str, tuple[Callable[[Path], object], str]] = {
     "template": (swap("mine.yaml", "Solve:", "Please solve:"), "mine/declaration differs"),
     "licence": (swap("mine.yaml", "MIT", "CC-BY-4.0"), "mine/declaration differs"),
     "adapter": (swap("adapt.py", "2 *", "30 *"), "mine/adapt.py differs"),
+    "reward": (swap("grade.py", "1.0", "2.0  # right"), "mine/grade.py differs"),
+    "what its options name": (swap("known.txt", "2", "3"), "mine/known.txt differs"),
     "filter": (
         swap("filters.py", "most: int = 0", "most: int = 1"),
         "filters: filters.py differs",
@@ -119,15 +125,16 @@ def test_the_same_inputs_elsewhere_are_the_same(tmp_path: Path) -> None:
     found = []
     for name in ("here", "there"):
         folder = tmp_path / name
-        spec = lay(folder)
+        lay(folder)
+        swap("mine.yaml", f"{folder}/known.txt", "2")(folder)  # the place that it says itself
         source = {"name": str(folder / "mine.yaml"), "local": str(folder)}
         out = folder / "out"
         manifest, _ = prepare({"source": [source], "decontaminate": False, "out": out})
         found.append((manifest.inputs, (out / "train.parquet").read_bytes()))
         assert set(manifest.inputs) == {
             "mine/a/data.jsonl", "mine/b/data.jsonl", "mine/declaration", "mine/adapt.py",
+            "mine/grade.py",
         }  # fmt: skip
-        assert spec
     assert found[0] == found[1]
 
 
