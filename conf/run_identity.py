@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -100,7 +100,35 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
             found.append(Difference(key, before[key], None, new_set=False))
         elif before[key] != after[key] and not _grows(key, before[key], after[key]):
             found.append(Difference(key, before[key], after[key]))
-    return found
+    return _without_followers(found)
+
+
+POLICY = "policy.path"
+
+
+def _without_followers(found: list[Difference]) -> list[Difference]:
+    """Without the keys that only repeat the starting model's path, wherever verl reads it from."""
+    policy = next((one for one in found if one.key == POLICY), None)
+    if policy is None:
+        return found
+    pair = (policy.old, policy.new)
+    return [one for one in found if one is policy or (one.old, one.new) != pair]
+
+
+def way_back(found: Sequence[Difference], start: str | None = None) -> list[str]:
+    """The overrides that bring the old configuration back, those of redacted values left out.
+
+    Args:
+        found: what differs.
+        start: the model that the run's warm start started from, where it had one: what the
+            configuration on disk calls `policy.path` is then the warm start's own checkpoint.
+    """
+    words = []
+    for one in found:
+        if one.key == POLICY and start is not None:
+            one = replace(one, old=start)
+        words.append(one.override())
+    return [word for word in words if word]
 
 
 def _grows(key: str, old: Any, new: Any) -> bool:

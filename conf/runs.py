@@ -33,13 +33,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from conf.atomic import staged_folder, write_json, write_text, writing
 from conf.errors import ConfigError, RunFolderError
-from conf.run_identity import Difference, differences
+from conf.run_identity import differences
+from conf.ways_on import another_configuration, free_name
 
 Redact = Callable[[Any], Any]
 """Takes a tree of plain values, returns it without secrets."""
 
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_SHOWN = 3  # differing keys named in a message; the rest is counted
 
 
 def plain(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
@@ -272,7 +272,7 @@ class RunFolder:
         run = cls.open(folder)
         found = differences(run.config, asked)
         if found:
-            raise _another_configuration(folder, found)
+            raise another_configuration(folder, found, run.config)
         return cls(folder, asked)
 
     @contextmanager
@@ -294,7 +294,7 @@ class RunFolder:
                 raise RunFolderError(
                     f"{self.path} is in use by {holder or 'another process'}",
                     f"wait for it, stop it, or use a folder of its own: "
-                    f"run.name={_free_name(self.path)}",
+                    f"run.name={free_name(self.path)}",
                 ) from None
             except OSError as error:
                 raise RunFolderError(
@@ -370,26 +370,3 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"{path} cannot be read: {str(error).splitlines()[0]}",
             f"another folder: run.name={path.parent.name}-2; or remove it: rm -r {path.parent}",
         ) from error
-
-
-def _free_name(folder: Path) -> str:
-    number = 2
-    while (folder.parent / f"{folder.name}-{number}").exists():
-        number += 1
-    return f"{folder.name}-{number}"
-
-
-def _another_configuration(folder: Path, found: list[Difference]) -> RunFolderError:
-    """The error with the first differing keys and the three ways on."""
-    shown = ", ".join(str(one) for one in found[:_SHOWN])
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    overrides = [text for one in found[: 2 * _SHOWN] if (text := one.override())]
-    if len(found) > 2 * _SHOWN:
-        overrides.append(f"(and as in {folder / 'config.yaml'})")
-    back = " ".join(overrides) or f"the values of {folder / 'config.yaml'}"
-    return RunFolderError(
-        f"{folder} belongs to another configuration: {shown}{more}",
-        f"(1) a folder of its own: run.name={_free_name(folder)}; "
-        f"(2) the old configuration, which resumes that run: {back}; "
-        f"(3) start over: rm -r {folder}",
-    )

@@ -7,6 +7,7 @@ for composition and preflight. Imports neither Hydra (but for `key={…}`) nor t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -14,9 +15,10 @@ from typing import Any
 
 from conf.errors import ConfigError
 from launch.dead_keys import DeadKey, KeyTable
-from launch.nearest import nearest, score
+from launch.nearest import AT_MOST, nearest, score
 
 SURELY = 0.82  # above this, a new key where new keys are allowed is taken for a slip
+_REFERS = re.compile(r"\$\{([\w.]+\.path)\}")
 NO_TABLE = KeyTable("", {}, frozenset(), frozenset())
 
 
@@ -30,6 +32,8 @@ class Known:
         open: nodes (and empty leaves) below which `+` may add any key.
         table: what verl reads.
         groups: config group → its options; no options: any (a recipe may be a path).
+        paths: verl's `….path` leaves that follow one of ours (`${policy.path}`) → ours.
+        empty: leaves that are mappings without keys.
     """
 
     leaves: dict[str, None]
@@ -37,6 +41,8 @@ class Known:
     open: frozenset[str]
     table: KeyTable
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
+    empty: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -59,7 +65,17 @@ class Known:
             nodes.update(".".join(parts[:end]) for end in range(1, len(parts)))
         empty = {key for key, value in leaves.items() if value == {}} - set(table.dead)
         order = dict.fromkeys(leaves)
-        return cls(order, frozenset(nodes - {""}), table.open | empty, table, groups or {})
+        followed = ((key, _REFERS.fullmatch(str(value))) for key, value in leaves.items())
+        paths = {key: to[1] for key, to in followed if to and to[1] in leaves}
+        return cls(
+            order,
+            frozenset(nodes - {""}),
+            table.open | empty,
+            table,
+            groups or {},
+            paths,
+            frozenset(empty),
+        )
 
     def may_add(self, key: str) -> bool:
         """Whether `+key=` adds something that is read."""
@@ -70,7 +86,22 @@ class Known:
     def suggestions(self, key: str) -> list[str]:
         """At most three keys that are read and look like `key`, those of the tree first."""
         alive = [leaf for leaf in self.leaves if leaf not in self.table.dead]
-        return nearest(key, alive) or nearest(key, sorted(self.table.by_name))
+        found = nearest(key, alive) or nearest(key, sorted(self.table.by_name))
+        meant = self.meant_by_node(key)
+        if meant is None or (found and score(key, found[0]) >= 1):
+            return found
+        return [meant, *(one for one in found if one != meant)][:AT_MOST]
+
+    def has_below(self, key: str) -> bool:
+        """Whether there are keys below this one: those of a recipe, where the tree has none."""
+        return any(leaf.startswith(f"{key}.") for leaf in self.leaves)
+
+    def meant_by_node(self, key: str) -> str | None:
+        """Who gives one value to a node, or to its bare name (`model=…`), means its path."""
+        for leaf, ours in self.paths.items():
+            if f".{leaf}".endswith(f".{key}.path"):
+                return ours
+        return None
 
 
 @dataclass(frozen=True)
@@ -201,6 +232,12 @@ def _problems_of_mapping(text: str, override: Override, known: Known) -> Iterato
     except HydraException as error:
         yield ConfigError(f"cannot read {text!r}: {str(error).splitlines()[0]}", "quote the value")
         return
+    if isinstance(value, Mapping) and value and override.key in known.empty:
+        if not override.sign and not known.has_below(override.key):
+            # What stands in it would be new, which Hydra takes with + alone.
+            mend = f"+{override.key}={override.value}"
+            yield ConfigError(f"{override.key} is empty; new keys in it are added with +", mend)
+        return
     if not isinstance(value, Mapping) or not value or override.key in known.open:
         yield from _problems_of_key(override, known)
         return
@@ -224,7 +261,11 @@ def _problems_of_key(override: Override, known: Known) -> Iterator[ConfigError]:
         if sign != "~" and not (value or "").lstrip().startswith("{") and value != "null":
             below = [leaf for leaf in known.leaves if leaf.startswith(key + ".")]
             alive = next((leaf for leaf in below if leaf not in known.table.dead), below[0])
-            yield ConfigError(f"{key} is a node with {len(below)} keys, not a value", f"{alive}=…")
+            meant = known.meant_by_node(key)
+            yield ConfigError(
+                f"{key} is a node with {len(below)} keys, not a value",
+                f"{meant}={shown}" if meant else f"{alive}=…",
+            )
     elif sign in ("+", "++") and known.may_add(key):
         return
     else:

@@ -17,12 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from conf.errors import DataError, RewardError
+from conf.errors import ConfigError, DataError, RewardError, TemperError
 from rewards.registry import row_fields
 
 # Fields of a row that may hold a right response as a model would write it.
 REFERENCES: Final = ("reference", "response", "solution", "canonical_solution", "code", "answer")
 GENERATION: Final = "timing_s/gen"  # verl's metric: seconds that a step's rollouts took
+_KINDS: Final[Mapping[int, type[TemperError]]] = {
+    kind.exit_code: kind for kind in (ConfigError, DataError, RewardError)
+}  # what a command's exit code says
 MAX_RESPONSE_TOKENS: Final = 4096  # where no run says otherwise
 
 
@@ -169,7 +172,8 @@ def from_recipe(words: Sequence[str], limit: int, reference: str | None = None) 
         reference: see `read_samples`.
 
     Raises:
-        RewardError: the recipe does not compose, or its data cannot be prepared.
+        ConfigError: the recipe does not compose.
+        TemperError: its data cannot be prepared, with what `data_prep` said.
     """
     # The hardware decides nothing here, and finding it out takes seconds.
     hardware = [] if any(word.startswith("hardware=") for word in words) else ["hardware=cpu"]
@@ -229,5 +233,5 @@ def _command(words: Sequence[str], given: str = "") -> str:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         message, _, fix = last.removeprefix("error: ").partition(" → ")
-        raise RewardError(f"{words[0]}: {message}", fix)
+        raise _KINDS.get(done.returncode, RewardError)(f"{words[0]}: {message}", fix)
     return done.stdout

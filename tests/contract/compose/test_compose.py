@@ -14,6 +14,7 @@ from conf.errors import ConfigError
 from launch.compose import compose, prepare, resolve
 from launch.key_check import check_command_line, check_everything
 from launch.recipes import builtin_root, find_recipe, recipe_names
+from rewards.doctor_rows import from_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -265,3 +266,11 @@ def test_a_mistyped_value_of_verl_s_that_we_read_is_refused_by_name(
 )
 def test_what_verl_takes_is_taken(override: str) -> None:
     resolve(compose("sft", ["+recipe=arithmetic", "hardware=cpu", override]))
+
+
+def test_the_doctor_refuses_a_recipe_as_the_launcher_does() -> None:
+    """Its exit code too: a wrong configuration is no broken reward."""
+    with pytest.raises(ConfigError, match="no recipe 'arithmetik'"):
+        from_recipe(["+recipe=arithmetik"], 1)
+    with pytest.raises(ConfigError, match=r"nearest: policy\.path"):
+        from_recipe(["+recipe=arithmetic", "model=org/name"], 1)

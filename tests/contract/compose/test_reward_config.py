@@ -7,6 +7,7 @@ import pytest
 from conf.errors import ConfigError
 from launch import plan
 from launch.compose import compose, resolve
+from launch.key_check import check_everything
 
 BASE = ["+recipe=arithmetic", "hardware=cpu"]
 
@@ -57,3 +58,18 @@ def test_a_composition_reaches_the_warm_up_as_it_is(formula: str) -> None:
     assert config.reward.custom_reward_function.reward_kwargs.reward == formula
     warm = plan.warm_start_config(config)
     assert warm.data_prep == config.data_prep
+
+
+def test_options_given_whole_are_added_with_a_plus_as_the_message_says() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_everything("grpo", [*BASE, "reward_fn.options={several: first}"])
+    assert caught.value.fix == "+reward_fn.options={several: first}"
+    check_everything("grpo", [*BASE, caught.value.fix])
+    assert compose("grpo", [*BASE, caught.value.fix]).reward_fn.options == {"several": "first"}
+
+
+@pytest.mark.parametrize("job", ["grpo", "ppo", "sft"])
+def test_a_model_is_the_policy_s_path(job: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_everything(job, [*BASE, "model=org/name"])
+    assert caught.value.fix == "policy.path=org/name"

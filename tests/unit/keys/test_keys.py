@@ -68,7 +68,9 @@ def refusal(*overrides: str) -> ConfigError:
         "+recipe=./my/recipe",
         "+actor.override_config.attn=sdpa",
         "++actor.override_config.attn.deep=sdpa",
-        "actor.override_config={attn: sdpa}",
+        "+actor.override_config={attn: sdpa}",
+        "++actor.override_config={attn: sdpa}",
+        "actor.override_config={}",
         "+actor.engine.kwargs.b=2",
         "+reward.function.reward_kwargs.x=1",
         "+reward.function.reward_kwargs={x: 1}",
@@ -152,6 +154,11 @@ def test_legal_overrides_pass(override: str) -> None:
             "unknown key trainer.loger; nearest: trainer.logger",
             "trainer.logger=['x']",
         ),
+        (
+            "actor.override_config={attn: sdpa}",
+            "actor.override_config is empty; new keys in it are added with +",
+            "+actor.override_config={attn: sdpa}",
+        ),
         ("hardware=gpux", "hardware has no option gpux; it has cpu, gpu1, gpu8", "hardware=gpu1"),
         ("+recipe=gsm8", "recipe has no option gsm8; it has gsm8k, sums", "+recipe=gsm8k"),
         ("epochs", "'epochs' is no override; expected key=value", "epochs=…"),
@@ -162,6 +169,23 @@ def test_legal_overrides_pass(override: str) -> None:
 def test_refusals_name_the_way_out(override: str, message: str, fix: str) -> None:
     error = refusal(override)
     assert (error.message, error.fix) == (message, fix)
+
+
+def test_a_node_given_one_value_means_its_path() -> None:
+    """`model=…` is no slip of `….qat.mode`; the path is ours, which verl's follows."""
+    tree = {
+        "policy": {"path": "???"},
+        "actor": {"model": {"path": "${policy.path}", "kind": "x"}, "qat": {"mode": "w"}},
+        "engine": {"kind": "x", "steps": 3},
+    }
+    known = Known.of(tree)
+    for override in ("model=org/m", "actor.model=org/m"):
+        with pytest.raises(ConfigError) as caught:
+            check_overrides([override], known)
+        assert caught.value.fix == "policy.path=org/m"
+    with pytest.raises(ConfigError) as caught:
+        check_overrides(["engine=3"], known)
+    assert caught.value.fix == "engine.kind=…"
 
 
 def test_several_problems_make_one_line() -> None:

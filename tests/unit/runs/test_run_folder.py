@@ -299,3 +299,38 @@ def test_full_disk(tmp_path):
     assert lines[3] == "['ballast', 'r/n/config.yaml']"
     assert "pid.json" not in lines[5]
     assert "exit.json" not in lines[7]
+
+
+def policy(path, warm_start, **more):
+    """A run's configuration: verl's keys repeat the starting model's path."""
+    repeated = {"model": {"path": path}, "served": path}
+    return {"policy": {"path": path, "warm_start": warm_start}, **repeated, **more}
+
+
+def way_back_of(error):
+    return error.value.fix.split("resumes that run: ")[1].split("; (3)")[0]
+
+
+def test_keys_that_repeat_the_starting_model_are_not_named(tmp_path):
+    prepare(tmp_path, policy("/old", None, other="/old"))
+    with pytest.raises(RunFolderError) as caught:
+        prepare(tmp_path, policy("/new", None, other="/else"))
+    assert way_back_of(caught) == "other=/old policy.path=/old"
+    assert "served" not in str(caught.value) and "model.path" not in str(caught.value)
+
+
+def test_the_way_back_to_a_warm_started_run_names_the_warm_start_s_own_model(tmp_path):
+    """Its configuration holds the warm start's checkpoint, from which no warm start begins."""
+    prepare(tmp_path, policy("/tiny", None), name="sft")
+    checkpoint = str(tmp_path / "r/sft/checkpoints/global_step_120/huggingface")
+    prepare(tmp_path, policy(checkpoint, "sft"))
+    with pytest.raises(RunFolderError) as caught:
+        prepare(tmp_path, policy("/new", None))
+    assert way_back_of(caught) == "policy.path=/tiny policy.warm_start=sft"
+
+
+def test_a_warm_start_that_is_gone_is_not_made_up(tmp_path):
+    prepare(tmp_path, policy(str(tmp_path / "gone/checkpoints/global_step_1/huggingface"), "sft"))
+    with pytest.raises(RunFolderError) as caught:
+        prepare(tmp_path, policy("/new", None))
+    assert "policy.path=" in way_back_of(caught)
