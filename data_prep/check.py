@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import ConfigError, DataError, boundary
-from data_prep.check_codes import CODES
-from data_prep.check_files import Opened, kind_of_row, open_file, records
-from data_prep.check_mend import beside, mend, split_of_name
-from data_prep.check_report import SHOWN, Report
-from data_prep.check_rows import row_problems, unpacked
+from data_prep.checks.codes import CODES
+from data_prep.checks.files import Opened, kind_of_row, open_file, records
+from data_prep.checks.mend import beside, mend, split_of_name
+from data_prep.checks.report import SHOWN, Report
+from data_prep.checks.rows import row_problems, unpacked
 from data_prep.rows_schema import Kind
 
 USAGE: Final = """\

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from conf.errors import ConfigError, boundary
-from data_prep.inspect_page import page
-from data_prep.inspect_sample import survey
-from data_prep.inspect_show import Masks, view
-from data_prep.inspect_text import lines
+from data_prep.inspection.page import page
+from data_prep.inspection.sample import survey
+from data_prep.inspection.show import Masks, view
+from data_prep.inspection.text import lines
 from data_prep.work import put_text
 
 USAGE: Final = """\

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from conf.errors import RewardError, boundary
 from rewards.agreement import SIDES, ErrorRate, Judged, Limits, error_limits, error_rates, wilson
-from rewards.doctor_child import Answer, Child
+from rewards.clinic.child import Answer, Child
 from rewards.oracles import ORACLES, UNSAFE
 from rewards.rollouts import Rollout, read_rollouts
 

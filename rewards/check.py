@@ -37,9 +37,9 @@ def option(argument: str) -> tuple[str, object]:
 
 def _warnings(spec: str, options: dict[str, object], file: str) -> list[str]:
     """What the doctor's short form finds wrong on the first rows of a file."""
+    from rewards.clinic.checks import Limits
+    from rewards.clinic.rows import Patient, read_samples
     from rewards.doctor import diagnose
-    from rewards.doctor_checks import Limits
-    from rewards.doctor_rows import Patient, read_samples
 
     patient = Patient(spec, options, read_samples([file], ROWS), source=file)
     findings = diagnose(patient, Limits(deadline=DEADLINE), short=True)

@@ -17,9 +17,9 @@ from typing import Final
 
 from conf.errors import RewardError, boundary
 from rewards.check import option
-from rewards.doctor_checks import Finding, Limits, examine
-from rewards.doctor_child import Child
-from rewards.doctor_rows import Patient, from_recipe, read_samples
+from rewards.clinic.checks import Finding, Limits, examine
+from rewards.clinic.child import Child
+from rewards.clinic.rows import Patient, from_recipe, read_samples
 
 MARKS: Final = {True: "pass", False: "FAIL", None: "–"}
 SHORT_ROWS: Final = 4

@@ -22,7 +22,7 @@ from conf.errors import boundary
 from rewards.agreement import wilson
 from rewards.audit import require_a_verdict, verdicts, without_verdict
 from rewards.check import option
-from rewards.doctor_child import Answer
+from rewards.clinic.child import Answer
 from rewards.rollouts import Rollout, read_rollouts
 
 SHOWN = 70

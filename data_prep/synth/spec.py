@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from conf.errors import ConfigError, DataError
-from data_prep.check_rows import unpacked
+from data_prep.checks.rows import unpacked
 from data_prep.filters.base import gold_of, id_of
 from data_prep.readers import read_rows
 from data_prep.synth.instructions import Task

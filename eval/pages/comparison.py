@@ -14,7 +14,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from conf.errors import EvaluationError
-from data_prep.inspect_math import tables
+from data_prep.inspection.mathml import tables
 from eval.failures.classify import TITLES, classify
 from eval.pages import page
 from eval.pages.draw import accuracies, differences, points

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from data_prep.inspect_math import tables
+from data_prep.inspection.mathml import tables
 from eval.calibrate import Gap, calibrate
 from eval.failures.classify import SHORT, Failure
 from eval.folder import Evaluation

@@ -1,6 +1,6 @@
 // Text as a page shows it: formulas as MathML, code with its words marked, differences between two
 // texts. All text goes in by textContent or as a text node, never as markup. The tables of LaTeX come
-// from the page's data (data_prep.inspect_math); what they do not know stays as its source.
+// from the page's data (data_prep.inspection.mathml); what they do not know stays as its source.
 const data = (id) => JSON.parse(document.getElementById(id).textContent);
 const latex = data("latex");
 const MATHML = "http://www.w3.org/1998/Math/MathML";

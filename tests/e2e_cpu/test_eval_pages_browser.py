@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import inspect_math
+from data_prep.inspection import mathml
 from eval.pages import page
 from eval.report import write_page
 
@@ -178,9 +178,9 @@ def test_formulas_are_those_of_python(browse, tmp_path):
     texts = [json.loads(line) for line in content.split("\n")[:400]]
     texts = [text[key] for text in texts for key in ("problem", "solution")]
     formulas = [next(part for part in found.groups() if part is not None)
-                for text in texts for found in inspect_math._FORMULA.finditer(text)]  # fmt: skip
-    cases = [[formula, inspect_math.mathml(formula)] for formula in formulas]
-    whole = [[text, inspect_math.with_maths(text)] for text in texts if "`" not in text
+                for text in texts for found in mathml._FORMULA.finditer(text)]  # fmt: skip
+    cases = [[formula, mathml.mathml(formula)] for formula in formulas]
+    whole = [[text, mathml.with_maths(text)] for text in texts if "`" not in text
              and "**" not in text and "[asy]" not in text]  # fmt: skip
     script = """
       const plain = (html) => { const t = document.createElement("template"); t.innerHTML = html;
@@ -192,7 +192,7 @@ def test_formulas_are_those_of_python(browse, tmp_path):
         if (rendered(text).innerHTML !== plain(html)) wrong.push(text);
       document.title = `${data("cases").length} ${wrong.length} ${wrong[0] || ""}`;
     """
-    embedded = page.embedded("latex", inspect_math.tables()) + page.embedded("cases", cases)
+    embedded = page.embedded("latex", mathml.tables()) + page.embedded("cases", cases)
     embedded += page.embedded("whole", whole)
     file = tmp_path / "formulas.html"
     ours = page.source(["eval_text.js"])

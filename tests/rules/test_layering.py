@@ -38,7 +38,7 @@ OURS = {
         "rewards",
         "data_prep.rows",
         "data_prep.sources",
-        "data_prep.inspect_math",
+        "data_prep.inspection.mathml",
     ),
     "launch": ("conf",),
     "recipes": ("rewards", "data_prep.rows"),

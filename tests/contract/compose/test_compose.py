@@ -14,7 +14,7 @@ from conf.errors import ConfigError
 from launch.compose import compose, prepare, resolve
 from launch.key_check import check_command_line, check_everything
 from launch.recipes import builtin_root, find_recipe, recipe_names
-from rewards.doctor_rows import from_recipe
+from rewards.clinic.rows import from_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -20,9 +20,9 @@ import pytest
 
 from conf.errors import RewardError
 from rewards import check, doctor
+from rewards.clinic.checks import Finding, Limits
+from rewards.clinic.rows import Patient, Sample
 from rewards.doctor import diagnose
-from rewards.doctor_checks import Finding, Limits
-from rewards.doctor_rows import Patient, Sample
 
 ROOT = Path(__file__).parents[3]
 FAULTY = '''
@@ -150,7 +150,7 @@ def test_what_is_paid_for_nothing(name: str, expected: set[str], faulty: Path) -
 
 
 def test_a_reward_that_knows_no_right_answer() -> None:
-    finding = failed("rewards.doctor_checks:_is_paid")["right answers"]
+    finding = failed("rewards.clinic.checks:_is_paid")["right answers"]
     assert "0 of 4 rows" in finding.got and "--reference" in finding.need
 
 

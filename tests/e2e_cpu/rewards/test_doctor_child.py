@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import DataError, RewardError
+from rewards.clinic.checks import Limits
+from rewards.clinic.child import Child
+from rewards.clinic.rows import Patient, Sample, read_samples, sample
 from rewards.doctor import diagnose
-from rewards.doctor_checks import Limits
-from rewards.doctor_child import Child
-from rewards.doctor_rows import Patient, Sample, read_samples, sample
 
 ROOT = Path(__file__).parents[3]
 MINE = """
@@ -71,7 +71,7 @@ def test_the_short_form_does_not_wait_for_each_row(mine: Path) -> None:
 
 def test_no_grader_outlives_the_doctor(mine: Path) -> None:
     code = (
-        "import os, sys\nfrom rewards.doctor_child import Child\n"
+        "import os, sys\nfrom rewards.clinic.child import Child\n"
         f"child = Child({f'{mine}:sound'!r}, {{}})\n"
         "print(child.process.pid, flush=True)\nos.kill(os.getpid(), 9)\n"
     )

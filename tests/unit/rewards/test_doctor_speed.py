@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rewards.doctor_checks import STEP_SECONDS, Limits, Right, speed, step_bound
-from rewards.doctor_rows import Patient, RolloutTime, Sample, rollout_time
+from rewards.clinic.checks import STEP_SECONDS, Limits, Right, speed, step_bound
+from rewards.clinic.rows import Patient, RolloutTime, Sample, rollout_time
 
 SAMPLES = [Sample("q", str(n), {"id": str(n)}) for n in range(4)]
 

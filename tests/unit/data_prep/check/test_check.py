@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep.check import check, main
-from data_prep.check_codes import CODES
+from data_prep.checks.codes import CODES
 from data_prep.rows_schema import from_table
 
 Rows = list[dict[str, Any]]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.check import check
-from data_prep.check_rows import VERL_SOURCES
+from data_prep.checks.rows import VERL_SOURCES
 from data_prep.rows_schema import kind_of
 from data_prep.sources.base import Drop
 from data_prep.sources.open import open_source

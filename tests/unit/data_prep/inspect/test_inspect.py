@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from data_prep.inspect import inspect, main
-from data_prep.inspect_math import mathml, with_maths
-from data_prep.inspect_page import page
-from data_prep.inspect_sample import Rate, Sample, histogram, survey
-from data_prep.inspect_show import view
+from data_prep.inspection.mathml import mathml, with_maths
+from data_prep.inspection.page import page
+from data_prep.inspection.sample import Rate, Sample, histogram, survey
+from data_prep.inspection.show import view
 
 META = {"source": "s", "licence": "MIT", "split": "train"}
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rewards.doctor_cases import (
+from rewards.clinic.cases import (
     REASONING,
     Case,
     case,
@@ -26,8 +26,8 @@ from rewards.doctor_cases import (
     shotgun,
     wrong,
 )
-from rewards.doctor_child import Answer, Child
-from rewards.doctor_rows import Patient, Sample
+from rewards.clinic.child import Answer, Child
+from rewards.clinic.rows import Patient, Sample
 from rewards.registry import row_name
 
 PROBED: Final = 5  # rows on which all forms of a right answer are tried

@@ -1,4 +1,4 @@
-"""The doctor's child process: `python -m rewards.doctor_worker`, a reward behind a pipe.
+"""The doctor's child process: `python -m rewards.clinic.worker`, a reward behind a pipe.
 
 In: one JSON object a line on stdin, first `{"reward", "options"}`, then `{"cases": [{"response",
 "gold", "row"}, …], "threads": N}`. Out: one JSON object a line: the reward's place, or the cases'

@@ -1,4 +1,4 @@
-"""The doctor's side of the pipe to `rewards.doctor_worker`: ask, wait no longer than allowed, kill.
+"""The doctor's side of the pipe to `rewards.clinic.worker`: ask, wait no longer than allowed, kill.
 
 In: a reward spec with options, then cases. Out: their verdicts, or None for what did not come
 within its deadline; a child that hung or died is replaced. Judges nothing.
@@ -110,7 +110,7 @@ class Child:
         # From the same places as this process, the folder of the command included.
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "rewards.doctor_worker"],
+            [sys.executable, "-m", "rewards.clinic.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

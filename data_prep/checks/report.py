@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from data_prep.check_chat import Found
-from data_prep.check_codes import CODES, Problem
+from data_prep.checks.chat import Found
+from data_prep.checks.codes import CODES, Problem
 
 SHOWN: Final = 5
 

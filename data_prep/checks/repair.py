@@ -2,7 +2,7 @@
 
 In: a record of a file, and what is known of it by its place. Out: a row in the columns of its kind,
 ready for the canonical schema. What only a person can mend is left as it is, for
-`data_prep.check_rows` to find again. Gold answers, texts and the order of turns are never invented:
+`data_prep.checks.rows` to find again. Gold answers, texts and the order of turns are never made up:
 JSON text of a chat or an object is that chat or object, never what a user said, and NaN, pandas'
 null, is no text.
 """
@@ -16,8 +16,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from data_prep.check_chat import ALIASES
-from data_prep.check_rows import unpacked
+from data_prep.checks.chat import ALIASES
+from data_prep.checks.rows import unpacked
 from data_prep.rows_chat import ROLES, Message
 from data_prep.rows_schema import META, Kind
 

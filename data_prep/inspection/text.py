@@ -11,8 +11,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from data_prep.inspect_sample import CLUSTERS, Survey, histogram
-from data_prep.inspect_show import View
+from data_prep.inspection.sample import CLUSTERS, Survey, histogram
+from data_prep.inspection.show import View
 
 _COLOURS: Final = {
     "system": "90", "user": "36", "assistant": "32", "tool": "35", "gold": "33", "chosen": "32",

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from conf.errors import DataError
 from data_prep.filters.base import content_of, gold_of, kind_of
-from data_prep.inspect_sample import Sample
+from data_prep.inspection.sample import Sample
 
 
 class Masks(Protocol):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rewards.doctor_rows import Sample
+from rewards.clinic.rows import Sample
 
 THINKING: Final = "<think>\nLet me work it out.\n</think>\n"
 FORMS: Final = (

@@ -2,7 +2,7 @@
 
 In: the row as it stands in the file, JSON texts of our own schema unpacked. Out:
 `(code, column, detail)` for each thing against it. A row is looked at alone; what needs others
-(repeated ids, types that differ) is `data_prep.check_files`' and `data_prep.check`'s.
+(repeated ids, types that differ) is `data_prep.checks.files`' and `data_prep.check`'s.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from data_prep.check_chat import (
+from data_prep.checks.chat import (
     Found,
     chat_problems,
     shown,

@@ -10,9 +10,9 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from data_prep.inspect_math import mathml, with_maths
-from data_prep.inspect_sample import CLUSTERS, Survey, histogram
-from data_prep.inspect_show import View
+from data_prep.inspection.mathml import mathml, with_maths
+from data_prep.inspection.sample import CLUSTERS, Survey, histogram
+from data_prep.inspection.show import View
 
 _CONTROL: Final = {n: 0xFFFD for n in (*range(9), 11, 12, *range(14, 32), 127)}
 _STYLE: Final = """

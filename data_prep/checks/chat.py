@@ -1,7 +1,7 @@
 """What can be wrong with the messages and tools of a row.
 
 In: a value as it stands in a file. Out: `(code, column, detail)` for each thing against it. Repairs
-nothing; which codes are grave stands in `data_prep.check_codes`.
+nothing; which codes are grave stands in `data_prep.checks.codes`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read a file for checking: its rows, and what is against the file as a whole.
 
 In: a path. Out: an `Opened` (kind, types of its columns, what is against them) and its records one
-by one; a broken line is a finding, not the end. Judges no row: `data_prep.check_rows` does.
+by one; a broken line is a finding, not the end. Judges no row: `data_prep.checks.rows` does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from conf.errors import DataError
-from data_prep.check_chat import Found
+from data_prep.checks.chat import Found
 from data_prep.readers import PARQUET_BATCH, READABLE, read_rows
 from data_prep.rows_schema import Kind, kind_of
 

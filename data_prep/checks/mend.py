@@ -2,7 +2,7 @@
 
 In: a file that was opened for checking. Out: `NAME.fixed.parquet` in its kind's canonical schema
 and `NAME.rejected.jsonl` with what could not be mended; both whole or not at all. How a row is
-mended is `data_prep.check_repair`'s matter; a row that still has an error is rejected.
+mended is `data_prep.checks.repair`'s matter; a row that still has an error is rejected.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from conf.errors import DataError
-from data_prep.check_chat import Found
-from data_prep.check_codes import CODES, Problem
-from data_prep.check_files import Opened, records
-from data_prep.check_repair import repair
-from data_prep.check_rows import row_problems
+from data_prep.checks.chat import Found
+from data_prep.checks.codes import CODES, Problem
+from data_prep.checks.files import Opened, records
+from data_prep.checks.repair import repair
+from data_prep.checks.rows import row_problems
 from data_prep.writer import ParquetSink
 
 

@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 
 from conf.errors import DataError
-from data_prep.check_files import kind_of_row, open_file, records
-from data_prep.check_rows import row_problems, unpacked
+from data_prep.checks.files import kind_of_row, open_file, records
+from data_prep.checks.rows import row_problems, unpacked
 from data_prep.duplicates.near import NearDuplicates
 from data_prep.filters.base import Filter, Finding, concatenate, id_of, text_of, turns_of
 from data_prep.filters.registry import find

@@ -1,0 +1,1 @@
+"""What `data_prep.check` asks of a file and its rows, and how it mends what needs no guess."""
