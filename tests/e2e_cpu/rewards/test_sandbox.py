@@ -257,6 +257,8 @@ def test_a_server_that_hears_nothing_is_killed_with_its_programs(tier: str) -> N
     until = time.monotonic() + 30
     while (left := running & set(all_processes())) and time.monotonic() < until:
         time.sleep(0.05)
+    for process in left:
+        os.kill(process.pid, signal.SIGKILL)  # stopped, they would stay for ever
     assert not left
 
 
