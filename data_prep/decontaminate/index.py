@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -24,6 +24,7 @@ from data_prep.filters.text import words_of
 SHORT: Final = 13
 ALONE: Final = 8
 OF_TEXT: Final = 0.5
+COMMON: Final = 64  # an n-gram of more questions than this is one of a template
 _SENTENCE_END: Final = re.compile(r"(?<=[.?!:])\s+|\n")
 _BITS: Final = np.uint64((1 << 20) - 1)
 
@@ -76,6 +77,13 @@ class Index:
         self._total = np.bincount(
             keys[:, 1].astype(np.int64), weights=weight, minlength=len(questions)
         )
+        # A text shares the n-grams that many questions have with all of them: it is held against a
+        # question only for another n-gram, or where these alone reach the question's share.
+        spread = np.repeat(self._frequency > COMMON, self._frequency)
+        of_common = np.bincount(
+            keys[spread, 1].astype(np.int64), weights=weight[spread], minlength=len(questions)
+        )
+        self._made_of_common = of_common >= share * self._total * (1 - 1e-9)
         self._whole: dict[int, dict[int, int]] = defaultdict(dict)  # length → hash → question
         for length in np.unique(lengths[(lengths > 0)]):
             runs = ngrams(words, int(length), short=False)
@@ -152,14 +160,34 @@ class Index:
         maybe, place = maybe[hit], place[hit]
         owners = np.searchsorted(grams.starts, maybe, side="right") - 1
         found: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
+        common: dict[int, dict[int, int]] = defaultdict(dict)
         for position, gram, text in zip(
             maybe.tolist(), place.tolist(), owners.tolist(), strict=True
         ):
-            for question in self._postings[gram].tolist():
-                found[text, question].setdefault(gram, position - int(grams.starts[text]))
+            at = position - int(grams.starts[text])
+            questions = self._postings[gram]
+            if len(questions) > COMMON:
+                common[text].setdefault(gram, at)
+                questions = questions[self._made_of_common[questions]]
+            for question in questions.tolist():
+                found[text, question].setdefault(gram, at)
+        most = {text: self._weight(more) for text, more in common.items()}
         for (text, question), where in sorted(found.items()):
-            weight = sum(1 / int(self._frequency[gram]) for gram in sorted(where))
-            share = weight / float(self._total[question])
-            if share >= self.share:
+            total = float(self._total[question])
+            if self._weight(where) + most.get(text, 0.0) < self.share * total * (1 - 1e-9):
+                continue
+            for gram, at in common.get(text, {}).items():
+                if self._holds(question, gram):
+                    where[gram] = at
+            weight = self._weight(where)
+            if (share := weight / total) >= self.share:
                 first, last = min(where.values()), max(where.values()) + self.n - 1
                 yield Match(text, question, "ngram", share, first, last)
+
+    def _weight(self, grams: Iterable[int]) -> float:
+        return sum(1 / int(self._frequency[gram]) for gram in sorted(grams))
+
+    def _holds(self, question: int, gram: int) -> bool:
+        questions = self._postings[gram]
+        place = int(np.searchsorted(questions, question))
+        return place < len(questions) and int(questions[place]) == question
