@@ -272,5 +272,5 @@ def test_the_doctor_refuses_a_recipe_as_the_launcher_does() -> None:
     """Its exit code too: a wrong configuration is no broken reward."""
     with pytest.raises(ConfigError, match="no recipe 'arithmetik'"):
         from_recipe(["+recipe=arithmetik"], 1)
-    with pytest.raises(ConfigError, match="nearest: policy.path"):
+    with pytest.raises(ConfigError, match=r"nearest: policy\.path"):
         from_recipe(["+recipe=arithmetic", "model=org/name"], 1)
