@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
 
 from conf.errors import ConfigError
 
@@ -33,14 +32,14 @@ def _files(value: Any) -> Any:
     """One file, or a list of at least one."""
     listed = value if isinstance(value, list) else [value]
     if not listed or not all(isinstance(file, str) and file for file in listed):
-        raise PydanticCustomError("files", "a file's path or a list of them is needed")
+        raise ValueError("a file's path or a list of them is needed")
     return value
 
 
 def _frequency(value: Any) -> Any:
     """Steps, as verl's trainers count them (-1: never), or the SFT trainer's word."""
     if value != "after_each_epoch" and (isinstance(value, bool) or not isinstance(value, int)):
-        raise PydanticCustomError("frequency", "a whole number of steps is needed, -1 for never")
+        raise ValueError("a whole number of steps is needed, -1 for never")
     return value
 
 
@@ -209,8 +208,9 @@ def check_nodes(config: Mapping[str, Any]) -> None:
                     f"{key} is {first['input']!r}; it is a node, whose keys are needed",
                     f"leave {key}=… out",
                 ) from error
+            need = first["msg"].removeprefix("Value error, ")
             raise ConfigError(
-                f"{key} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}",
+                f"{key} is {first['input']!r}; {need[0].lower()}{need[1:]}",
                 f"{key}=…",
             ) from error
 

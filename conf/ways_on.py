@@ -10,9 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from conf.errors import RunFolderError
 from conf.run_identity import Difference, way_back
@@ -60,5 +58,5 @@ def _warm_start_model(config: Mapping[str, Any]) -> str | None:
     try:  # policy.path is then RUN/checkpoints/global_step_N/huggingface
         run = Path(str(policy["path"])).parents[2]
         return str(OmegaConf.select(OmegaConf.load(run / "config.yaml"), "policy.path"))
-    except (OSError, LookupError, TypeError, yaml.YAMLError, OmegaConfBaseException):
+    except Exception:  # YAML's own errors have no common root with OmegaConf's
         return None
