@@ -1,17 +1,20 @@
-"""Every file of the shared data that has a source, through verl's own dataset classes.
+"""Every file of the shared data that has a source, prepared, checked, and read by verl's classes.
 
-1. The rows that verl counts are the raw rows less the drops, each drop with its reason.
-2. Each file's rows come out of verl with their prompts, answers and ids as they went in.
-3. Every shared file is among them, or among those that make no row, with the reason.
-4. The sets' real overlaps are in the rows: two problems of MATH in both splits, five Countdown
+1. Prepared whole, no row left out beforehand: the rows are the raw ones less the drops, each drop
+   with its reason in the manifest, and those that filters dropped are named in `findings.jsonl`.
+2. `data_prep.check` finds no error in any of the files.
+3. verl counts these rows, and they come out of it with their prompts, answers and ids.
+4. Every shared file is among them, or among those that make no row, with the reason.
+5. The sets' real overlaps are in the rows: two problems of MATH in both splits, five Countdown
    tasks, the degenerate pairs of HH-RLHF.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +25,12 @@ from omegaconf import OmegaConf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from data_prep.check import check
+from data_prep.intake import stem
+from data_prep.manifest import Manifest
+from data_prep.prepare import prepare
 from data_prep.rows import meta
-from data_prep.rows_schema import Kind, schema, to_table
+from data_prep.rows_schema import Kind, from_table, schema, to_table
 from data_prep.sources.base import Drop
 from data_prep.sources.declare import declaration, names
 from data_prep.sources.open import open_source, source_files
@@ -123,6 +130,19 @@ NO_SOURCE = {
     "verl_examples/arithmetic_sequence/train.parquet": "prompts without answers",
     "wizardlm/WizardLM_testset.jsonl": "instructions without answers: to decontaminate against",
 }
+# What filters drop of the rows that a source gives alone: training rows that ask what its own test
+# rows ask, as the filters see it. Nothing else, and no gold answer.
+FILTERED = {
+    ("gsm8k", "train"): {"contaminated_ngram": 2, "contaminated_paraphrase": 1},
+    ("mbpp", "train"): {"contaminated_ngram": 3, "contaminated_paraphrase": 25},
+    ("mbpp_sanitized", "train"): {"contaminated_paraphrase": 1},
+    ("countdown", "train"): {"duplicate_held_out": 5},
+}
+# The prompts are one text but for the numbers, and no template says so: to compare each training
+# row with each test row takes minutes.
+NOT_COMPARED = {"verl_rows"}
+UNTRIED = {"verl_rows", "xstest", "advbench", "kk_logic"}  # no reward grades them
+LOADED = 64  # rows of each file that verl makes tensors of, from all over it
 RUNS = [(case, kind) for case in CASES for kind in declaration(case.source).kind]
 
 
@@ -154,24 +174,97 @@ def rows_and_drops(case: Case, kind: Kind) -> tuple[list[dict[str, Any]], Counte
 
 def sample(length: int) -> Iterator[int]:
     """The first rows, the last, and some between."""
-    return iter(
-        sorted({0, 1, length - 1, *range(0, length, max(1, length // 8))} & {*range(length)})
-    )
+    step = max(1, length // LOADED)
+    return iter(sorted({0, 1, length - 1, *range(0, length, step)} & {*range(length)}))
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Case], tuple[Path, Manifest]]:
+    """The folder and manifest of a case's source: all its kinds and splits, prepared once."""
+    made: dict[tuple[str, str], tuple[Path, Manifest]] = {}
+
+    def folder(case: Case) -> tuple[Path, Manifest]:
+        key = case.source, case.local
+        if key not in made:
+            out = tmp_path_factory.mktemp(case.source) / "out"
+            asked = {"source": case.source, "local": str(DATA / case.local), "out": out}
+            if case.source in NOT_COMPARED:
+                asked["decontaminate"] = False
+            made[key] = out, prepare(asked)[0]
+        return made[key]
+
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_sets_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the model hub's cache holds here decides nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+        yield
 
 
 @pytest.mark.parametrize(("case", "kind"), RUNS, ids=lambda x: x if isinstance(x, str) else x[0])
-def test_each_file_through_verls_class(
-    case: Case, kind: Kind, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+def test_each_file_prepared_checked_and_through_verls_class(
+    case: Case,
+    kind: Kind,
+    tokenizer: PreTrainedTokenizerFast,
+    prepared: Callable[[Case], tuple[Path, Manifest]],
 ) -> None:
-    rows, drops = rows_and_drops(case, kind)
+    raw, drops = rows_and_drops(case, kind)
     assert drops == case.drops
-    assert len(rows) + drops.total() == case.raw
-    ids = [meta(row).id for row in rows]
-    assert len(set(ids)) == len(ids)
-    path = tmp_path / "rows.parquet"
-    pq.write_table(to_table(kind, rows), path)
+    assert len(raw) + drops.total() == case.raw
+    folder, manifest = prepared(case)
+    path = folder / f"{stem(kind, case.split)}.parquet"
+    rows = from_table(kind, pq.read_table(path))
+    assert manifest.files[path.name].rows == len(rows)
+    assert len({meta(row).id for row in rows}) == len(rows)
+    # Of the rows that the source gives, those that are not there are those of the findings.
+    filtered = found(folder, case.split)
+    assert Counter(filtered.values()) == FILTERED.get((case.source, case.split), {})
+    for reason, count in Counter(filtered.values()).items():
+        assert manifest.dropped[reason] == count
+    wanted = [row for row in raw if meta(row).index not in filtered]
+    assert [content(row) for row in rows] == [content(row) for row in wanted]
+    assert len(rows) == case.raw - drops.total() - len(filtered)
+    if "other_split" in drops:  # one file for both, and for rows of neither: each counts once
+        assert sum(manifest.examples_in.values()) == case.raw
+        neither = case.raw - sum(manifest.examples_kept.values())
+        assert manifest.dropped["other_split"] == neither
+    else:
+        assert manifest.examples_in[case.split] == case.raw
+        assert {reason: manifest.dropped[reason] for reason in drops} == drops
+    if kind == "rl":
+        (gold,) = (manifest.golds or {}).values()
+        assert (gold.tried == "nothing") == (case.source in UNTRIED)
+    report = check([path])
+    assert report.errors == 0, [str(one) for one in report.problems][:5]
+    assert report.rows == {str(path): len(rows)}
     load = {"rl": load_rl, "sft": load_sft, "preference": load_pairs, "reward_pairs": load_pairs}
     load[kind](kind, path, rows, tokenizer)
+
+
+def found(folder: Path, split: str) -> dict[str, str]:
+    """Index and reason of each row of a split that a filter dropped."""
+    path = folder / "findings.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    dropped = {}
+    for line in map(json.loads, lines):
+        file, index = line["id"].split("/")[-2:]
+        if line["action"] == "drop" and file.endswith(split):
+            dropped[index] = line["reason"]
+    return dropped
+
+
+def content(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without its id: GSM8K's source in code gives its rows others than its declaration."""
+    kept = {name: value for name, value in row.items() if name not in ("id", "source")}
+    if "extra_info" in kept:
+        extra = kept["extra_info"]
+        kept["extra_info"] = {k: v for k, v in extra.items() if k not in ("id", "source")}
+    return kept
 
 
 def load_rl(_kind: Kind, path: Path, rows: list[dict[str, Any]], tokenizer: Any) -> None:
@@ -260,6 +353,31 @@ def test_two_problems_of_math_are_in_both_splits() -> None:
         "Thepoints$(0,0)\\,$,$(a,11)\\,$,",
     ]
     assert all(asked[0][key] == asked[1][key] for key in both)
+
+
+def test_prepared_together_those_two_problems_are_not_trained_on(tmp_path: Path) -> None:
+    """The test file is whole, and the evidence names each training row that is left out."""
+    asked = {
+        "source": "math,math_train_answers",
+        "local": {name: str(DATA / "math") for name in ("math", "math_train_answers")},
+        "kinds": "rl",
+        "out": tmp_path / "out",
+    }
+    manifest = prepare(asked)[0]
+    assert manifest.files["test.parquet"].rows == 5000
+    filtered = found(tmp_path / "out", "train")
+    assert manifest.files["train.parquet"].rows == 7470 - len(filtered)
+    left_out = Counter(filtered.values())
+    assert manifest.dropped == {"no_answer": 4, **left_out}
+    train = rows_and_drops(Case("math_train_answers", "math", "train", 0), "rl")[0]
+    test = rows_and_drops(Case("math", "math", "test", 0), "rl")[0]
+    asked_there = {"".join(row["prompt"][0]["content"].split()) for row in test}
+    twice = {
+        meta(row).index
+        for row in train
+        if "".join(row["prompt"][0]["content"].split()) in asked_there
+    }
+    assert len(twice) == 2 and twice <= filtered.keys()
 
 
 def test_five_countdown_tasks_are_in_both_splits() -> None:
