@@ -26,7 +26,7 @@ HEAVY = {
     "vllm",
 }
 MANAGER = ("rewards.verl_manager",)  # verl loads it by its path; nothing of ours imports it
-CONF_MAY_IMPORT = {"hydra", "omegaconf", "pydantic", "pydantic_core", "yaml"}
+CONF_MAY_IMPORT = {"hydra", "omegaconf", "pydantic"}
 
 # Package → what it may import of ours, as dotted prefixes (its own package always).
 OURS = {
