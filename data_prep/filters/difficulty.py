@@ -106,7 +106,8 @@ class Difficulty(RowFilter):
         low: rates up to this are dropped.
         high: rates from this on are dropped.
         min_samples: a rate from fewer samples decides nothing (file only).
-        unknown: what happens to rows without a rate.
+        unknown: what happens to rows without a rate; None flags them where there is a file of
+            rates, so that a file about other rows is seen, and else keeps them.
     """
 
     name: ClassVar[str] = "difficulty"
@@ -121,7 +122,7 @@ class Difficulty(RowFilter):
     low: float = Field(default=0.0, ge=0, le=1)
     high: float = Field(default=1.0, ge=0, le=1)
     min_samples: int = Field(default=1, ge=1)
-    unknown: Literal["keep", "flag", "drop"] = "keep"
+    unknown: Literal["keep", "flag", "drop"] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Difficulty:
@@ -154,7 +155,8 @@ class Difficulty(RowFilter):
         """Its rate against the bounds."""
         found = self._rate(row)
         if found is None:
-            return None if self.unknown == "keep" else Finding("rate_unknown", "", self.unknown)
+            then = self.unknown or ("keep" if self.rates is None else "flag")
+            return None if then == "keep" else Finding("rate_unknown", "", then)
         rate, source = found
         if rate <= self.low:
             return self.found("never_solved", f"{rate:.3f} ({source}), bound {self.low:g}")

@@ -3,13 +3,16 @@
 1. Whole questions and shares of n-grams are found, with the share and the place as evidence.
 2. What a set's questions have in common proves nothing; short questions need their whole run.
 3. A paraphrase is one that keeps the numbers.
+4. What a search finds is what comparing every text with every question finds.
 """
 
 from __future__ import annotations
 
 import json
 import pickle
+import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -187,3 +190,50 @@ def test_an_embedding_finds_a_paraphrase_without_numbers(make, folder: Path, ser
         ("contaminated_semantic", "flag"), None, ("contaminated_exact", "drop"),
     ]  # fmt: skip
     assert found[0].evidence["question_id"] == "0" and found[0].evidence["cosine"] == 0.995
+
+
+def test_a_search_finds_what_comparing_all_with_all_finds() -> None:
+    """With 400 questions, most of them of one template, and one that stands there 100 times."""
+    chosen = random.Random(1)
+    words = [f"w{i}" for i in range(60)]
+
+    def question(kind: int) -> str:
+        if kind % 3 == 0:
+            return " ".join(chosen.choices(words, k=chosen.randint(13, 30)))
+        a, b, c = chosen.choices(words, k=3)
+        return (
+            f"use the numbers {a} and {b} to make an equation that equals {c} you can use basic "
+            "operations and each number only once and show your work here please"
+        )
+
+    again = "the very same question over and over again with no other word in it at all ever"
+    questions = [*map(question, range(300)), *[again] * 100]
+    texts = [question(1) for _ in range(40)]
+    for _ in range(160):  # pieces of questions, some words changed
+        text = chosen.choice(questions).split()[chosen.randint(0, 9) :]
+        for _ in range(chosen.randint(0, 3)):
+            text[chosen.randrange(len(text))] = chosen.choice(words)
+        texts.append(" ".join(["so", *text, "then"]))
+
+    def grams(text: str) -> set[tuple[str, ...]]:
+        pieces = text.split()
+        return {tuple(pieces[i : i + 8]) for i in range(len(pieces) - 7)}
+
+    theirs = [grams(text) for text in questions]
+    having = Counter(gram for one in theirs for gram in one)
+    for share in (0.3, 0.6):
+        found = {m.text: m for m in Index(questions, share=share).matches(texts)}
+        for i, text in enumerate(texts):
+            ours = grams(text)
+            shares = [
+                sum(1 / having[gram] for gram in one & ours) / sum(1 / having[gram] for gram in one)
+                for one in theirs
+            ]
+            best = max(shares)
+            if abs(best - share) < 1e-9:
+                continue  # on the edge, by rounding
+            assert (i in found) == (best >= share), text
+            if i in found and found[i].how == "ngram":
+                assert found[i].share == pytest.approx(best)
+                assert shares[found[i].question] == pytest.approx(best)
+        assert 20 < len(found) < 200

@@ -114,9 +114,16 @@ def test_rates_from_graded_samples(make, tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(s) + "\n" for s in samples))
     assert read_rates(path) == {"a": (0.5, 2), "b": (1.0, 2), "c": (0.25, 8)}
     rows = [make.rl("q", id=name) for name in "abcd"]
-    found = Difficulty(rates=path, unknown="flag").judge(rows)
+    found = Difficulty(rates=path).judge(rows)
     assert [f and f.reason for f in found] == [None, "always_solved", None, "rate_unknown"]
-    assert Difficulty(rates=path, min_samples=3).judge(rows) == [None] * 4
+    assert found[3] and found[3].action == "flag"  # a file about other rows does not go unseen
+    few = Difficulty(rates=path, min_samples=3)
+    assert [f and f.reason for f in few.judge(rows)] == [
+        *["rate_unknown"] * 2,
+        None,
+        "rate_unknown",
+    ]
+    assert few.model_copy(update={"unknown": "keep"}).judge(rows) == [None] * 4
 
 
 class Replies:
@@ -144,7 +151,7 @@ def test_rates_from_the_records_that_an_evaluation_writes(make, tmp_path: Path) 
         pending.complete(lambda: Replies(said))
     assert read_rates(path) == {"a": (0.75, 4), "b": (1.0, 4)}
     found = Difficulty(rates=path).judge([make.rl("q", id=name) for name in "abc"])
-    assert [f and f.reason for f in found] == [None, "always_solved", None]
+    assert [f and f.reason for f in found] == [None, "always_solved", "rate_unknown"]
 
 
 def test_rates_from_the_rollouts_of_a_run(make, tmp_path: Path) -> None:
