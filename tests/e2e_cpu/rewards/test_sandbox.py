@@ -234,34 +234,6 @@ def test_a_server_killed_in_the_middle_takes_its_programs_along() -> None:
     assert not left
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("tier", HERE)
-def test_a_server_that_hears_nothing_is_killed_with_its_programs(tier: str) -> None:
-    own, running = Sandbox(tier=tier, slots=2), set()
-
-    def stop() -> None:
-        assert own._server is not None
-        pid = own._server.process.pid
-        until = time.monotonic() + LIMITS.wall_s / 2
-        while len(running) < 3 and time.monotonic() < until:
-            time.sleep(1.0)
-            running.update(filter(None, [read_process(pid), *descendants([pid])]))
-        for process in running:
-            os.kill(process.pid, signal.SIGSTOP)
-
-    with own.session("import time; time.sleep(100)", LIMITS) as session:
-        threading.Thread(target=stop).start()
-        with pytest.raises(SandboxError, match="no answer"):
-            session.run(b"")
-    assert len(running) >= 3
-    until = time.monotonic() + 30
-    while (left := running & set(all_processes())) and time.monotonic() < until:
-        time.sleep(0.05)
-    for process in left:
-        os.kill(process.pid, signal.SIGKILL)  # stopped, they would stay for ever
-    assert not left
-
-
 @isolated
 def test_a_forked_caller_gets_its_own_server(box: Sandbox) -> None:
     run(box, "pass")
